@@ -1,0 +1,14 @@
+//! Gurney, the firmware of an edge appliance between hospital feeds and patient-logistics platforms.
+//!
+//! `ARCHITECTURE.md` beside this crate walks one message through the modules and holds the table of what
+//! each module may use; `tests/tidy.rs` enforces that table.
+
+pub mod event;
+pub mod fhir;
+pub mod hl7;
+pub mod ids;
+pub mod mapping;
+pub mod phi;
+pub mod settings;
+pub mod units;
+pub mod wire;

@@ -1,0 +1,2 @@
+//! Gurney.
+fn main() {}

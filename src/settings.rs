@@ -1,0 +1,314 @@
+//! Typed, checked configuration.
+//!
+//! [`Settings`] is what the rest of the product sees: every name resolved, every value in range. How it is read
+//! from TOML, and what a fault looks like, stands in `settings/`. Secrets are names of credentials or paths to
+//! files, never values. Reads no files itself: text goes in, settings or faults come out.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use crate::{ids::Name, units::ByteCount};
+
+/// A whole site, checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The site's name: part of every derived identity, so it is never changed after go-live.
+    pub site: String,
+    /// This box.
+    pub node: String,
+    /// IANA time zone of senders that give no offset.
+    pub zone: String,
+    /// Folder with further maps and terminology, beside the built-in ones.
+    pub maps: Option<PathBuf>,
+    /// The store.
+    pub store: Store,
+    /// Where messages come from.
+    pub links: Vec<Link>,
+    /// Where they go.
+    pub destinations: Vec<Destination>,
+    /// What happens to which message, in the order of the configuration.
+    pub flows: Vec<Flow>,
+    /// Listener for metrics and health.
+    pub metrics: Option<SocketAddr>,
+    /// Listener for the console.
+    pub console: Option<SocketAddr>,
+}
+
+/// Where a secret or certificate comes from: never the value itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretRef {
+    /// A file.
+    File(PathBuf),
+    /// A systemd credential: a file of this name in `$CREDENTIALS_DIRECTORY`.
+    Credential(String),
+}
+
+/// The encrypted store.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// Folder that holds `store.db`, the ballast and `admin.sock`.
+    pub path: PathBuf,
+    /// Where the 256-bit key comes from.
+    pub key: SecretRef,
+    /// Largest size of the database and its log together.
+    pub limit: ByteCount,
+    /// How long delivered messages are kept.
+    pub keep: Duration,
+}
+
+/// One source of messages.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// Its name: the `interface` label of metrics.
+    pub name: Name,
+    /// How acknowledgements are chosen.
+    pub ack: AckMode,
+    /// What a sender hears while the store cannot take messages.
+    pub when_refused: WhenRefused,
+    /// Largest frame.
+    pub frame_max: ByteCount,
+    /// IANA time zone of this sender, where it differs from the site's.
+    pub zone: Option<String>,
+    /// Time a peer has to complete a frame it began.
+    pub frame_timeout: Duration,
+    /// The wire.
+    pub wire: LinkWire,
+}
+
+/// The wire of a link.
+#[derive(Clone, Debug)]
+pub enum LinkWire {
+    /// MLLP over TCP, Gurney listening.
+    MllpServer(MllpServer),
+    /// A serial port.
+    Serial(SerialPort),
+}
+
+/// Acknowledgement mode of a link (HL7 v2.5.1 chapter 2, 2.9.2 and 2.9.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AckMode {
+    /// MSH-15 and MSH-16 of each message decide.
+    Auto,
+    /// Always AA, AE, AR.
+    Original,
+    /// Always CA, CE, CR.
+    Enhanced,
+}
+
+/// What a sender hears while its message cannot be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenRefused {
+    /// Nothing; the connection is closed and the sender tries again. The default: many senders skip a message on AE.
+    Close,
+    /// AE, or CE in enhanced mode.
+    Error,
+}
+
+/// An MLLP listener.
+#[derive(Clone, Debug)]
+pub struct MllpServer {
+    /// Address to listen at.
+    pub listen: SocketAddr,
+    /// Peers that may connect; empty means all.
+    pub allow: Vec<Network>,
+    /// Connections served at once.
+    pub connections_max: usize,
+    /// Connections of one peer address served at once.
+    pub connections_per_peer_max: usize,
+    /// Silence after which a connection is closed.
+    pub idle_timeout: Duration,
+    /// TLS, unless plaintext was accepted.
+    pub tls: Option<ServerTls>,
+}
+
+/// An IP network, such as `10.20.8.0/28`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Its address with the host bits cleared.
+    pub address: std::net::IpAddr,
+    /// Its prefix length in bits.
+    pub prefix: u8,
+}
+
+/// TLS of a listener.
+#[derive(Clone, Debug)]
+pub struct ServerTls {
+    /// Certificate chain, PEM.
+    pub certificate: SecretRef,
+    /// Private key, PEM; where absent, it stands in the certificate's file.
+    pub key: Option<SecretRef>,
+    /// Authorities whose clients are let in, PEM; where absent, clients need no certificate.
+    pub client_ca: Option<SecretRef>,
+}
+
+/// A serial port.
+#[derive(Clone, Debug)]
+pub struct SerialPort {
+    /// Device, by a stable name.
+    pub port: PathBuf,
+    /// Bits per second.
+    pub baud: u32,
+    /// Data bits: 7 or 8.
+    pub data_bits: u8,
+    /// Parity.
+    pub parity: Parity,
+    /// Stop bits: 1 or 2.
+    pub stop_bits: u8,
+    /// Flow control.
+    pub flow_control: FlowControl,
+    /// What the bytes mean.
+    pub framing: Framing,
+}
+
+/// Parity of a serial line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parity {
+    /// None.
+    None,
+    /// Even.
+    Even,
+    /// Odd.
+    Odd,
+}
+
+/// Flow control of a serial line. XON/XOFF is not offered for MLLP: it eats bytes 0x11 and 0x13.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlowControl {
+    /// None.
+    None,
+    /// RTS/CTS.
+    Hardware,
+}
+
+/// What the bytes of a serial line mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// MLLP frames.
+    Mllp,
+}
+
+/// One destination.
+#[derive(Clone, Debug)]
+pub struct Destination {
+    /// Its name: the `destination` label of metrics.
+    pub name: Name,
+    /// What it speaks.
+    pub kind: DestinationKind,
+    /// Its endpoints, the preferred one first; at least one.
+    pub endpoints: Vec<String>,
+    /// When a failed delivery is tried again.
+    pub retry: Retry,
+    /// Deliveries in flight at once.
+    pub in_flight: usize,
+    /// Time to answer one request.
+    pub timeout: Duration,
+    /// TLS beyond the system's roots.
+    pub tls: ClientTls,
+}
+
+/// What a destination speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DestinationKind {
+    /// HL7 over HTTP: POST of the message, or of what the map makes of it.
+    Http,
+    /// FHIR R4: transaction Bundles are POSTed to the base.
+    Fhir,
+}
+
+/// TLS of a client.
+#[derive(Clone, Debug, Default)]
+pub struct ClientTls {
+    /// Authorities to trust in place of the system's, PEM.
+    pub ca: Option<SecretRef>,
+    /// Own certificate chain and key, PEM.
+    pub client_certificate: Option<SecretRef>,
+}
+
+/// When a failed delivery is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// Pause after the first failure.
+    pub first: Duration,
+    /// Longest pause.
+    pub at_most: Duration,
+    /// Age at which a message becomes a dead letter; `None` is never.
+    pub give_up: Option<Duration>,
+}
+
+/// One documented use case: which messages go where, as what, and who answers for it.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// Its name: the `flow` label of metrics.
+    pub name: Name,
+    /// Index into [`Settings::links`].
+    pub from: usize,
+    /// Message types it takes.
+    pub on: Vec<TypePattern>,
+    /// Index into [`Settings::destinations`].
+    pub to: usize,
+    /// What is sent.
+    pub mapping: Mapping,
+    /// How it works.
+    pub pattern: Pattern,
+    /// Its lane in the queue.
+    pub priority: Priority,
+    /// What a permanent refusal does to the messages behind it.
+    pub on_refusal: OnRefusal,
+    /// Agreed time from last byte received to confirmation by the destination.
+    pub target: Duration,
+    /// Who answers for it.
+    pub owner: String,
+    /// The owner's department; the owner where absent.
+    pub department: String,
+    /// Whom to call.
+    pub escalate: Vec<String>,
+}
+
+/// A pattern over MSH-9: `*`, `ADT^*` or `ADT^A03`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TypePattern {
+    /// Message code; `None` is any.
+    pub code: Option<String>,
+    /// Trigger event; `None` is any.
+    pub trigger: Option<String>,
+}
+
+/// What is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mapping {
+    /// The message, byte by byte.
+    Raw,
+    /// What a map makes of it.
+    Map {
+        /// The map's name.
+        name: String,
+        /// Its version.
+        version: u32,
+    },
+}
+
+/// The pattern of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pattern {
+    /// One message at a time, as it comes.
+    Event,
+}
+
+/// Lane of a queue; lanes before it go first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// Now.
+    Stat,
+    /// Soon.
+    Urgent,
+    /// In order.
+    Routine,
+}
+
+/// What a permanent refusal does to the messages behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnRefusal {
+    /// They go on; the refused one becomes a dead letter. The default.
+    Skip,
+    /// The destination stops until a person has dealt with it.
+    Stop,
+}

@@ -1,0 +1,69 @@
+//! Every bound of the product, in one place (INV-07).
+//!
+//! A limit that a site may change is a configuration key whose default stands here; the others are fixed.
+
+use std::time::Duration;
+
+/// Largest frame a link accepts unless it says otherwise.
+pub const FRAME_BYTES_DEFAULT: u64 = 16 << 20;
+/// Largest frame a site may configure.
+pub const FRAME_BYTES_MAX: u64 = 64 << 20;
+/// Bytes between frames that are kept for a person to look at; the rest is only counted.
+pub const SKIPPED_BYTES_KEPT: usize = 1 << 10;
+/// Segments one message may have before it is refused.
+pub const SEGMENTS_MAX: usize = 1_000_000;
+/// Frames of one connection that may wait for their acknowledgement; beyond it the link stops reading.
+pub const UNANSWERED_FRAMES_MAX: usize = 64;
+/// Bytes of one connection's unanswered frames; beyond it the link stops reading.
+pub const UNANSWERED_BYTES_MAX: usize = 32 << 20;
+
+/// Connections one MLLP listener serves at once.
+pub const CONNECTIONS_MAX: usize = 256;
+/// Connections one peer address may hold at one MLLP listener.
+pub const CONNECTIONS_PER_PEER_MAX: usize = 64;
+/// Time a peer has to complete a frame it began.
+pub const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
+/// Silence after which an idle connection is closed; TCP keepalive finds dead peers earlier.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+/// Time a peer has to take an acknowledgement off the socket.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
+/// Time a TLS handshake may take.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// TCP keepalive: idle time, interval and probes. A dead peer is found within 35 s.
+pub const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(20), Duration::from_secs(5), 3);
+
+/// Messages committed in one transaction.
+pub const COMMIT_BATCH_MAX: usize = 128;
+/// Bytes of messages committed in one transaction, unless one message alone is larger.
+pub const COMMIT_BATCH_BYTES_MAX: usize = 8 << 20;
+/// Messages that may wait for the journal thread.
+pub const JOURNAL_QUEUE_MAX: usize = 4096;
+/// Longest time a settled delivery waits for a message commit to ride on.
+pub const SETTLE_DELAY_MAX: Duration = Duration::from_millis(20);
+
+/// Deliveries a destination may have in flight unless it says otherwise.
+pub const IN_FLIGHT_DEFAULT: usize = 16;
+/// Most deliveries in flight a site may configure.
+pub const IN_FLIGHT_MAX: usize = 256;
+/// Outbox entries of one destination known in memory; the rest stays on disk.
+pub const WINDOW_MAX: usize = 2048;
+/// Outbox entries read from disk at once.
+pub const PAGE_MAX: usize = 256;
+/// Bytes of a destination's answer that are read and kept.
+pub const RESPONSE_BYTES_MAX: usize = 256 << 10;
+/// Longest pause a destination may ask for by `Retry-After`.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
+/// Time to connect to a destination.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time a destination has to answer a request.
+pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Configuration file size.
+pub const CONFIGURATION_BYTES_MAX: u64 = 1 << 20;
+/// Links, destinations and flows of one site, each.
+pub const NAMES_MAX: usize = 200;
+/// Metric series of one box.
+pub const SERIES_MAX: usize = 3000;
+
+/// Time a stop may take: in-flight commits and deliveries end within it.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
