@@ -5,10 +5,12 @@
 
 pub mod event;
 pub mod fhir;
+pub mod flow;
 pub mod hl7;
 pub mod ids;
 pub mod mapping;
 pub mod phi;
 pub mod settings;
+pub mod store;
 pub mod units;
 pub mod wire;

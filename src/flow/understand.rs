@@ -1,0 +1,148 @@
+//! Reading a message for the flows of its link, before anything is known of the store.
+
+use std::{fmt::Write as _, sync::Arc};
+
+use aws_lc_rs::digest::{Context, SHA256, digest};
+
+use super::{Fault, Route, RouteVerdict, Understood};
+use crate::{
+    hl7::{Index, Message, Path},
+    mapping::Registry,
+    settings::{Flow, Mapping, Settings, TypePattern},
+    units::Timestamp,
+};
+
+/// The flows of a site, ready to read messages.
+#[derive(Clone, Debug)]
+pub struct Flows {
+    flows: Vec<Flow>,
+    by_link: Vec<Vec<usize>>,
+    zones: Vec<jiff::tz::TimeZone>,
+    site: String,
+    registry: Arc<Registry>,
+    keys: Vec<(Path, Path)>,
+}
+
+impl Flows {
+    /// Prepares the flows of `settings`.
+    pub fn new(settings: &Settings, registry: Arc<Registry>) -> Self {
+        let by_link = (0..settings.links.len())
+            .map(|link| (0..settings.flows.len()).filter(|at| settings.flows.get(*at).is_some_and(|flow| flow.from == link)).collect())
+            .collect();
+        let zone = |name: &str| jiff::tz::db().get(name).unwrap_or(jiff::tz::TimeZone::UTC);
+        let zones = settings.links.iter().map(|link| zone(link.zone.as_ref().unwrap_or(&settings.zone))).collect();
+        let keys = [("PID-3.1", "PID-3.4"), ("PID-2.1", "PID-2.4"), ("PV1-19.1", "PV1-19.4")]
+            .into_iter()
+            .filter_map(|(id, authority)| Some((path(id)?, path(authority)?)))
+            .collect();
+        Self { flows: settings.flows.clone(), by_link, zones, site: settings.site.clone(), registry, keys }
+    }
+
+    /// Reads one message that came over `link`.
+    pub fn understand(&self, link: usize, received_at: Timestamp, raw: &[u8], index: &mut Index) -> Understood {
+        let mut understood = Understood {
+            link,
+            received_at,
+            kind: String::new(),
+            fingerprint: None,
+            content_hash: content_hash(raw),
+            is_answer: false,
+            fault: None,
+            routes: Vec::new(),
+        };
+        if let Err(error) = index.parse(raw) {
+            understood.fault = Some((Fault::Unparsable, error.to_string()));
+            return understood;
+        }
+        let message = Message::new(raw, index);
+        understood.fingerprint = fingerprint(&message);
+        let kind = message.message_type();
+        understood.kind = word(kind.code, kind.trigger);
+        understood.is_answer = message.is_acknowledgement();
+        if kind.code.is_empty() {
+            understood.fault = Some((Fault::NoMessageType, "MSH-9: expected a message type, found nothing".to_owned()));
+            return understood;
+        }
+        if !understood.is_answer {
+            understood.routes = self.routes(link, &message, &understood);
+        }
+        understood
+    }
+
+    fn routes(&self, link: usize, message: &Message<'_>, understood: &Understood) -> Vec<Route> {
+        let kind = message.message_type();
+        let candidates = self.by_link.get(link).map(Vec::as_slice).unwrap_or_default();
+        candidates
+            .iter()
+            .filter_map(|at| Some((*at, self.flows.get(*at)?)))
+            .filter(|(_, flow)| flow.on.iter().any(|pattern| matches(pattern, kind.code, kind.trigger)))
+            .map(|(at, flow)| Route { flow: at, verdict: self.verdict(flow, message, understood) })
+            .collect()
+    }
+
+    fn verdict(&self, flow: &Flow, message: &Message<'_>, understood: &Understood) -> RouteVerdict {
+        let deliver = RouteVerdict::Deliver { ordering_key: self.ordering_key(message, understood.link) };
+        match &flow.mapping {
+            Mapping::Raw => deliver,
+            Mapping::Map { .. } => deliver,
+        }
+    }
+
+    /// Messages about one patient keep their order; without a patient, those of one visit; without either, those of the link.
+    fn ordering_key(&self, message: &Message<'_>, link: usize) -> u64 {
+        for (id, authority) in &self.keys {
+            let id = message.value(id).bytes().unwrap_or_default();
+            if !id.is_empty() {
+                return short_hash(&[id, message.value(authority).bytes().unwrap_or_default()]);
+            }
+        }
+        short_hash(&[b"link", &link.to_be_bytes()])
+    }
+}
+
+/// Whether MSH-9 fits a pattern of the configuration.
+fn matches(pattern: &TypePattern, code: &[u8], trigger: &[u8]) -> bool {
+    let fits = |wanted: &Option<String>, found: &[u8]| wanted.as_ref().is_none_or(|wanted| wanted.as_bytes() == found);
+    fits(&pattern.code, code) && fits(&pattern.trigger, trigger)
+}
+
+/// `ADT^A03`, from bytes that may be anything: what is not a letter, digit or underscore is left out, and the length is bounded, because this
+/// word goes into listings.
+fn word(code: &[u8], trigger: &[u8]) -> String {
+    let clean = |part: &[u8]| -> String {
+        part.iter().filter(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').take(8).map(|byte| char::from(*byte)).collect()
+    };
+    let mut word = clean(code);
+    if !trigger.is_empty() {
+        write!(word, "^{}", clean(trigger)).ok();
+    }
+    word
+}
+
+fn content_hash(raw: &[u8]) -> [u8; 32] {
+    let end = raw.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |last| last + 1);
+    let mut hash = [0; 32];
+    let content = raw.get(..end).unwrap_or(raw);
+    for (to, from) in hash.iter_mut().zip(digest(&SHA256, content).as_ref()) {
+        *to = *from;
+    }
+    hash
+}
+
+fn fingerprint(message: &Message<'_>) -> Option<i64> {
+    let control_id = message.control_id();
+    if control_id.is_empty() {
+        return None;
+    }
+    Some(short_hash(&[message.sending_application(), message.sending_facility(), control_id]).cast_signed())
+}
+
+/// 64 bits of SHA-256 over length-prefixed parts.
+fn short_hash(parts: &[&[u8]]) -> u64 {
+    let mut context = Context::new(&SHA256);
+    for part in parts {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part);
+    }
+    context.finish().as_ref().iter().take(8).fold(0, |hash, byte| (hash << 8) | u64::from(*byte))
+}

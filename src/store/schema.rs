@@ -1,0 +1,148 @@
+//! Tables, pragmas and migrations.
+//!
+//! ```text
+//! meta      key, value                     application facts: clean-stop flag
+//! name      id, kind, name                 links, flows, destinations, mappings, endpoints: small numbers for names
+//! journal   id, link, received_at, kind, fingerprint, verdict, first_outbox, content_hash, raw
+//! outbox    (destination, priority, id), journal, flow, mapping, ordering_key, enqueued_at
+//! receipt   id (= outbox id), journal, flow, destination, finished_at, attempts, status, endpoint
+//! aside     id, kind, journal, flow, destination, mapping, priority, ordering_key, at, reason, detail, response
+//! tally     (flow, outcome), n             INV-02 in rows
+//! depth     (destination, priority), n     queue depths in rows
+//! pin       outbox, destination, priority, journal   journal rows that a resent delivery still needs
+//! seen      (run, chunk), entries          sorted fingerprints of the duplicate index
+//! seen_run  id, last_journal, first, bloom what is needed to know which chunk to read
+//! audit     seq, at, actor, action, subject, detail, seal
+//! ```
+//! `application_id` is `GRNY`, `user_version` the schema version. Migrations go forward only, each in one transaction.
+
+use rusqlite::{Connection, Transaction};
+
+use super::Error;
+
+/// Schema version of this build.
+pub const SCHEMA_VERSION: i64 = 1;
+
+/// "GRNY".
+pub(super) const APPLICATION_ID: i64 = 0x4752_4E59;
+
+const CREATE: &str = "
+CREATE TABLE meta (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID, STRICT;
+CREATE TABLE name (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, UNIQUE (kind, name)) STRICT;
+CREATE TABLE journal (
+    id INTEGER PRIMARY KEY,
+    link INTEGER NOT NULL,
+    received_at INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    fingerprint INTEGER,
+    verdict INTEGER NOT NULL,
+    first_outbox INTEGER,
+    content_hash BLOB NOT NULL,
+    raw BLOB NOT NULL
+) STRICT;
+CREATE TABLE outbox (
+    destination INTEGER NOT NULL,
+    priority INTEGER NOT NULL,
+    id INTEGER NOT NULL,
+    journal INTEGER NOT NULL,
+    flow INTEGER NOT NULL,
+    mapping INTEGER NOT NULL,
+    ordering_key INTEGER NOT NULL,
+    enqueued_at INTEGER NOT NULL,
+    PRIMARY KEY (destination, priority, id)
+) WITHOUT ROWID, STRICT;
+CREATE TABLE receipt (
+    id INTEGER PRIMARY KEY,
+    journal INTEGER NOT NULL,
+    flow INTEGER NOT NULL,
+    destination INTEGER NOT NULL,
+    finished_at INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    status INTEGER,
+    endpoint INTEGER NOT NULL
+) STRICT;
+CREATE TABLE aside (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    journal INTEGER NOT NULL,
+    flow INTEGER NOT NULL,
+    destination INTEGER,
+    mapping INTEGER,
+    priority INTEGER,
+    ordering_key INTEGER,
+    at INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    response BLOB
+) STRICT;
+CREATE TABLE tally (flow INTEGER NOT NULL, outcome TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (flow, outcome))
+    WITHOUT ROWID, STRICT;
+CREATE TABLE depth (destination INTEGER NOT NULL, priority INTEGER NOT NULL, n INTEGER NOT NULL,
+    PRIMARY KEY (destination, priority)) WITHOUT ROWID, STRICT;
+CREATE TABLE pin (outbox INTEGER PRIMARY KEY, destination INTEGER NOT NULL, priority INTEGER NOT NULL,
+    journal INTEGER NOT NULL) STRICT;
+CREATE TABLE seen (run INTEGER NOT NULL, chunk INTEGER NOT NULL, entries BLOB NOT NULL, PRIMARY KEY (run, chunk))
+    WITHOUT ROWID, STRICT;
+CREATE TABLE seen_run (id INTEGER PRIMARY KEY, last_journal INTEGER NOT NULL, first BLOB NOT NULL, bloom BLOB NOT NULL)
+    STRICT;
+CREATE TABLE audit (
+    seq INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    action TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    seal BLOB NOT NULL
+) STRICT;
+";
+
+/// Pragmas of every connection, right after the key.
+pub(super) const PRAGMAS: &str = "
+PRAGMA cipher_memory_security = OFF;
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL;
+PRAGMA foreign_keys = ON;
+PRAGMA busy_timeout = 5000;
+PRAGMA wal_autocheckpoint = 0;
+PRAGMA journal_size_limit = 67108864;
+PRAGMA cell_size_check = ON;
+PRAGMA trusted_schema = OFF;
+PRAGMA secure_delete = FAST;
+PRAGMA temp_store = MEMORY;
+PRAGMA mmap_size = 0;
+";
+
+/// The database's schema version; 0 for one that was never finished.
+pub(super) fn version(connection: &Connection) -> Result<i64, rusqlite::Error> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// Brings the database up to [`SCHEMA_VERSION`], each step in one transaction.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), Error> {
+    let mut at = version(connection).map_err(Error::database("read its schema version"))?;
+    while at < SCHEMA_VERSION {
+        let step = connection.transaction().map_err(Error::database("begin a migration"))?;
+        up(&step, at).map_err(Error::database("migrate"))?;
+        at += 1;
+        step.pragma_update(None, "user_version", at).map_err(Error::database("set its schema version"))?;
+        step.commit().map_err(Error::database("commit a migration"))?;
+    }
+    Ok(())
+}
+
+/// One step, from version `from` to the next.
+fn up(step: &Transaction<'_>, from: i64) -> Result<(), rusqlite::Error> {
+    match from {
+        0 => {
+            step.pragma_update(None, "application_id", APPLICATION_ID)?;
+            step.execute_batch(CREATE)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The number that stands for `name` in rows; made when new.
+pub(super) fn name_id(connection: &Connection, kind: &str, name: &str) -> Result<i64, rusqlite::Error> {
+    connection.execute("INSERT INTO name (kind, name) VALUES (?1, ?2) ON CONFLICT DO NOTHING", [kind, name])?;
+    connection.query_row("SELECT id FROM name WHERE kind = ?1 AND name = ?2", [kind, name], |row| row.get(0))
+}

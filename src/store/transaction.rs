@@ -1,0 +1,607 @@
+//! What one transaction writes, and what memory must follow once it committed.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+use tokio::sync::oneshot;
+
+use super::{
+    Error,
+    audit::{Chain, Entry},
+    receipts::{Receipts, forget},
+    rows::{Names, lane, priority, verdict, verdict_code},
+    writer::Accept,
+};
+use crate::{
+    flow::{Answer, AsideKind, Draft, Original, Outcome, Record},
+    ids::{JournalId, OutboxId},
+    settings::Priority,
+    units::{Timestamp, limits},
+};
+
+/// What became of a delivery.
+#[derive(Clone, Debug)]
+pub struct Settlement {
+    /// The outbox entry.
+    pub id: OutboxId,
+    /// Index into the settings' destinations.
+    pub destination: usize,
+    /// Its lane.
+    pub priority: Priority,
+    /// Attempts made since the start of the process, this one included.
+    pub attempts: u32,
+    /// Status of the answer, if there was one.
+    pub status: Option<u16>,
+    /// Index into the destination's endpoints.
+    pub endpoint: usize,
+    /// When it ended.
+    pub at: Timestamp,
+    /// How it ended.
+    pub kind: SettlementKind,
+}
+
+/// How a delivery ended.
+#[derive(Clone, Debug)]
+pub enum SettlementKind {
+    /// Confirmed.
+    Delivered,
+    /// Refused for good.
+    DeadLetter {
+        /// A closed word.
+        reason: &'static str,
+        /// The beginning of the destination's answer; may hold patient data, so it is only ever kept encrypted.
+        response: Vec<u8>,
+    },
+}
+
+/// Something a person, or the box's own upkeep, orders.
+#[derive(Clone, Debug)]
+pub enum Order {
+    /// Puts a message set aside back into its queue.
+    Resend {
+        /// The aside entry.
+        aside: i64,
+        /// Who orders it, and why.
+        entry: Entry,
+    },
+    /// Queues a message set aside for a flow that now takes it.
+    Release {
+        /// The aside entry.
+        aside: i64,
+        /// The delivery to make.
+        draft: Draft,
+        /// Who orders it, and why.
+        entry: Entry,
+    },
+    /// Drops a message set aside from the list; it stays counted and in the journal until retention.
+    Discard {
+        /// The aside entry.
+        aside: i64,
+        /// Who orders it, and why.
+        entry: Entry,
+    },
+    /// Sends a delivered message again, with the same delivery key.
+    Repeat {
+        /// The message.
+        journal: JournalId,
+        /// The delivery to make.
+        draft: Draft,
+        /// Who orders it, and why.
+        entry: Entry,
+    },
+    /// Notes something that was done.
+    Audit(Entry),
+    /// Removes delivered messages older than `before`, at most a bounded number.
+    Purge {
+        /// Received before this.
+        before: Timestamp,
+    },
+    /// Marks the stop as clean.
+    Close {
+        /// The entry that says so.
+        entry: Entry,
+    },
+}
+
+/// What an order came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderOutcome {
+    /// Done.
+    Done,
+    /// There is no such entry, or it cannot be sent because it never had a destination.
+    NotFound,
+    /// Messages were removed; zero when none was due.
+    Purged {
+        /// Messages removed.
+        messages: usize,
+        /// A run of the duplicate index that went with them.
+        run: Option<i64>,
+    },
+}
+
+/// An order with its time and the way back.
+type Ordered = (Order, Timestamp, oneshot::Sender<Result<OrderOutcome, Error>>);
+
+/// Requests gathered for one transaction.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) accepts: Vec<Accept>,
+    pub(super) settlements: Vec<Settlement>,
+    pub(super) orders: Vec<Ordered>,
+    pub(super) stop: Option<(Timestamp, oneshot::Sender<()>)>,
+    bytes: usize,
+    began: Option<Instant>,
+}
+
+/// How long the thread sleeps when nothing waits.
+const IDLE: Duration = Duration::from_millis(250);
+
+impl Batch {
+    pub(super) fn push(&mut self, accept: Accept, now: Instant) {
+        self.bytes += accept.raw.len();
+        self.accepts.push(accept);
+        self.began.get_or_insert(now);
+    }
+
+    pub(super) fn settle(&mut self, settlement: Settlement, now: Instant) {
+        self.settlements.push(settlement);
+        self.began.get_or_insert(now);
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.accepts.len() >= limits::COMMIT_BATCH_MAX
+            || self.settlements.len() >= limits::COMMIT_BATCH_MAX
+            || self.bytes >= limits::COMMIT_BATCH_BYTES_MAX
+    }
+
+    /// Messages never wait; settlements alone wait a little for company.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        !self.accepts.is_empty()
+            || self.is_full()
+            || self.began.is_some_and(|began| now >= began + limits::SETTLE_DELAY_MAX)
+            || (self.stop.is_some() && !self.settlements.is_empty())
+    }
+
+    pub(super) fn patience(&self, now: Instant) -> Duration {
+        self.began.map_or(IDLE, |began| (began + limits::SETTLE_DELAY_MAX).saturating_duration_since(now))
+    }
+
+    pub(super) fn take_began(&mut self) -> Option<Instant> {
+        self.began.take()
+    }
+
+    /// Answers the messages of a committed batch and empties it.
+    pub(super) fn answer(&mut self, answers: Vec<Answer>) {
+        for (accept, answer) in self.accepts.drain(..).zip(answers) {
+            // The sender may have gone; its repeat will find the message.
+            accept.reply.send(answer).ok();
+        }
+        self.settlements.clear();
+        self.bytes = 0;
+    }
+
+    /// Refuses the messages of a batch that was not committed. Its settlements stay for the next one.
+    pub(super) fn refuse(&mut self) {
+        for accept in self.accepts.drain(..) {
+            // The sender may have gone.
+            accept.reply.send(Answer::Refused).ok();
+        }
+        self.bytes = 0;
+    }
+}
+
+/// What a transaction changes in tallies, depths and the duplicate index.
+#[derive(Default)]
+pub(super) struct Deltas {
+    pub(super) tally: BTreeMap<(Option<usize>, &'static str), i64>,
+    pub(super) depth: BTreeMap<(usize, Priority), i64>,
+    /// Tallies of flows that are known by their row number only.
+    other_tally: BTreeMap<(i64, &'static str), i64>,
+    pub(super) inserted: Vec<(i64, JournalId)>,
+    pub(super) reused: Vec<usize>,
+    pub(super) journal_rows: i64,
+}
+
+const RECEIVED: &str = "received";
+
+impl Deltas {
+    fn count(&mut self, flow: Option<usize>, outcome: &'static str, by: i64) {
+        *self.tally.entry((flow, outcome)).or_default() += by;
+    }
+
+    /// Counts by a flow's row number; flows that are no longer configured keep their tallies.
+    fn count_row(&mut self, names: &Names, flow: i64, outcome: &'static str, by: i64) {
+        match names.flow_index(flow) {
+            Some(index) => self.count(Some(index), outcome, by),
+            None if flow == names.unrouted => self.count(None, outcome, by),
+            None => *self.other_tally.entry((flow, outcome)).or_default() += by,
+        }
+    }
+
+    /// Forgets what was noted in memory by a transaction that did not commit.
+    pub(super) fn take_back(&mut self, receipts: &mut Receipts) {
+        for (fingerprint, journal) in self.inserted.drain(..) {
+            receipts.remove(fingerprint, journal);
+        }
+    }
+
+    pub(super) fn repeat(&mut self, flows: &[Option<usize>]) {
+        for flow in flows {
+            self.count(*flow, RECEIVED, 1);
+            self.count(*flow, Outcome::Duplicate.as_str(), 1);
+        }
+    }
+
+    /// Writes a message and what follows from it.
+    pub(super) fn record(
+        &mut self,
+        connection: &Connection,
+        names: &Names,
+        id: i64,
+        next_outbox: &mut i64,
+        accept: &Accept,
+        record: &Record,
+    ) -> Result<Original, rusqlite::Error> {
+        let message = &accept.message;
+        let first_outbox = (!record.outbox.is_empty()).then_some(*next_outbox);
+        connection
+            .prepare_cached(
+                "INSERT INTO journal (id, link, received_at, kind, fingerprint, verdict, first_outbox, content_hash, raw)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            )?
+            .execute(params![
+                id,
+                names.links.get(message.link).copied().unwrap_or(0),
+                message.received_at.0,
+                message.kind,
+                message.fingerprint,
+                verdict_code(record.verdict),
+                first_outbox,
+                message.content_hash.as_slice(),
+                accept.raw,
+            ])?;
+        self.journal_rows += 1;
+        for draft in &record.outbox {
+            self.enqueue(connection, names, next_outbox, JournalId(id), draft, message.received_at)?;
+        }
+        for aside in &record.aside {
+            connection
+                .prepare_cached(
+                    "INSERT INTO aside (kind, journal, flow, at, reason, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                )?
+                .execute(params![
+                    aside.kind.as_str(),
+                    id,
+                    names.flow(aside.flow),
+                    message.received_at.0,
+                    aside.reason,
+                    aside.detail
+                ])?;
+        }
+        for (flow, outcome) in &record.outcomes {
+            self.count(*flow, RECEIVED, 1);
+            self.count(*flow, outcome.as_str(), 1);
+        }
+        if record.control_id_reused {
+            self.reused.push(message.link);
+        }
+        Ok(Original { journal: JournalId(id), received_at: message.received_at, verdict: record.verdict })
+    }
+
+    /// Queues a delivery and gives it its place.
+    fn enqueue(
+        &mut self,
+        connection: &Connection,
+        names: &Names,
+        next_outbox: &mut i64,
+        journal: JournalId,
+        draft: &Draft,
+        at: Timestamp,
+    ) -> Result<OutboxId, rusqlite::Error> {
+        let id = *next_outbox;
+        connection
+            .prepare_cached(
+                "INSERT INTO outbox (destination, priority, id, journal, flow, mapping, ordering_key, enqueued_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?
+            .execute(params![
+                names.destinations.get(draft.destination).copied().unwrap_or(0),
+                lane(draft.priority),
+                id,
+                journal.0,
+                names.flow(Some(draft.flow)),
+                names.mappings.get(draft.flow).copied().unwrap_or(0),
+                draft.ordering_key.cast_signed(),
+                at.0,
+            ])?;
+        *next_outbox += 1;
+        *self.depth.entry((draft.destination, draft.priority)).or_default() += 1;
+        Ok(OutboxId(id))
+    }
+
+    /// Takes a settled delivery out of its queue. One that is gone already (a person dealt with it) changes nothing.
+    pub(super) fn settle(
+        &mut self,
+        connection: &Connection,
+        names: &Names,
+        settlement: &Settlement,
+    ) -> Result<(), rusqlite::Error> {
+        let destination = names.destinations.get(settlement.destination).copied().unwrap_or(0);
+        let row = connection
+            .prepare_cached(
+                "DELETE FROM outbox WHERE destination = ?1 AND priority = ?2 AND id = ?3
+                 RETURNING journal, flow, mapping, ordering_key",
+            )?
+            .query_row(params![destination, lane(settlement.priority), settlement.id.0], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?, row.get::<_, i64>(3)?))
+            })
+            .optional()?;
+        let Some((journal, flow, mapping, ordering_key)) = row else { return Ok(()) };
+        *self.depth.entry((settlement.destination, settlement.priority)).or_default() -= 1;
+        self.count_row(names, flow, Outcome::Waiting.as_str(), -1);
+        match &settlement.kind {
+            SettlementKind::Delivered => {
+                self.count_row(names, flow, Outcome::Delivered.as_str(), 1);
+                connection
+                    .prepare_cached(
+                        "INSERT OR REPLACE INTO receipt
+                         (id, journal, flow, destination, finished_at, attempts, status, endpoint)
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                    )?
+                    .execute(params![
+                        settlement.id.0,
+                        journal,
+                        flow,
+                        destination,
+                        settlement.at.0,
+                        settlement.attempts,
+                        settlement.status,
+                        settlement.endpoint as i64,
+                    ])?;
+            }
+            SettlementKind::DeadLetter { reason, response } => {
+                self.count_row(names, flow, Outcome::DeadLetter.as_str(), 1);
+                let detail = settlement.status.map(|status| format!("HTTP {status}")).unwrap_or_default();
+                connection
+                    .prepare_cached(
+                        "INSERT INTO aside
+                         (kind, journal, flow, destination, mapping, priority, ordering_key, at, reason, detail, response)
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                    )?
+                    .execute(params![
+                        AsideKind::DeadLetter.as_str(),
+                        journal,
+                        flow,
+                        destination,
+                        mapping,
+                        lane(settlement.priority),
+                        ordering_key,
+                        settlement.at.0,
+                        reason,
+                        detail,
+                        response,
+                    ])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes tallies and depths, one row each however many messages there were.
+    pub(super) fn flush(&self, connection: &Connection, names: &Names) -> Result<(), rusqlite::Error> {
+        let mut tally = connection.prepare_cached(
+            "INSERT INTO tally (flow, outcome, n) VALUES (?1, ?2, ?3)
+             ON CONFLICT (flow, outcome) DO UPDATE SET n = n + excluded.n",
+        )?;
+        for ((flow, outcome), by) in &self.tally {
+            tally.execute(params![names.flow(*flow), outcome, by])?;
+        }
+        for ((flow, outcome), by) in &self.other_tally {
+            tally.execute(params![flow, outcome, by])?;
+        }
+        let mut depth = connection.prepare_cached(
+            "INSERT INTO depth (destination, priority, n) VALUES (?1, ?2, ?3)
+             ON CONFLICT (destination, priority) DO UPDATE SET n = n + excluded.n",
+        )?;
+        for ((destination, priority), by) in &self.depth {
+            let destination = names.destinations.get(*destination).copied().unwrap_or(0);
+            depth.execute(params![destination, lane(*priority), by])?;
+        }
+        Ok(())
+    }
+
+    /// Carries out an order inside the caller's transaction.
+    pub(super) fn carry_out(
+        &mut self,
+        connection: &Connection,
+        names: &Names,
+        chain: &mut Chain,
+        next_outbox: &mut i64,
+        order: &Order,
+        now: Timestamp,
+    ) -> Result<OrderOutcome, rusqlite::Error> {
+        match order {
+            Order::Audit(entry) => {
+                chain.append(connection, now, entry)?;
+                Ok(OrderOutcome::Done)
+            }
+            Order::Close { entry } => {
+                chain.append(connection, now, entry)?;
+                connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('clean', '1')", [])?;
+                Ok(OrderOutcome::Done)
+            }
+            Order::Purge { before } => purge(connection, *before),
+            Order::Discard { aside, entry } => {
+                if take_aside(connection, *aside)?.is_none() {
+                    return Ok(OrderOutcome::NotFound);
+                }
+                chain.append(connection, now, entry)?;
+                Ok(OrderOutcome::Done)
+            }
+            Order::Resend { aside, entry } => {
+                let Some(taken) = take_aside(connection, *aside)? else { return Ok(OrderOutcome::NotFound) };
+                let Some(draft) = taken.draft(names) else { return Ok(OrderOutcome::NotFound) };
+                self.count_row(names, taken.flow, taken.outcome, -1);
+                self.requeue(connection, names, next_outbox, taken.journal, &draft, now)?;
+                chain.append(connection, now, entry)?;
+                Ok(OrderOutcome::Done)
+            }
+            Order::Release { aside, draft, entry } => {
+                let Some(taken) = take_aside(connection, *aside)? else { return Ok(OrderOutcome::NotFound) };
+                self.count_row(names, taken.flow, taken.outcome, -1);
+                self.requeue(connection, names, next_outbox, taken.journal, draft, now)?;
+                chain.append(connection, now, entry)?;
+                Ok(OrderOutcome::Done)
+            }
+            Order::Repeat { journal, draft, entry } => {
+                self.count(Some(draft.flow), Outcome::Delivered.as_str(), -1);
+                self.requeue(connection, names, next_outbox, *journal, draft, now)?;
+                chain.append(connection, now, entry)?;
+                Ok(OrderOutcome::Done)
+            }
+        }
+    }
+
+    /// Queues an old message again and keeps its journal row from retention until it is settled.
+    fn requeue(
+        &mut self,
+        connection: &Connection,
+        names: &Names,
+        next_outbox: &mut i64,
+        journal: JournalId,
+        draft: &Draft,
+        now: Timestamp,
+    ) -> Result<(), rusqlite::Error> {
+        self.count(Some(draft.flow), Outcome::Waiting.as_str(), 1);
+        let id = self.enqueue(connection, names, next_outbox, journal, draft, now)?;
+        let destination = names.destinations.get(draft.destination).copied().unwrap_or(0);
+        connection.execute(
+            "INSERT INTO pin (outbox, destination, priority, journal) VALUES (?1, ?2, ?3, ?4)",
+            params![id.0, destination, lane(draft.priority), journal.0],
+        )?;
+        Ok(())
+    }
+}
+
+/// A message taken off the aside table.
+struct Taken {
+    journal: JournalId,
+    flow: i64,
+    destination: Option<i64>,
+    priority: Option<i64>,
+    ordering_key: Option<i64>,
+    outcome: &'static str,
+}
+
+impl Taken {
+    /// The delivery it stood for, if it had one and its flow and destination still exist.
+    fn draft(&self, names: &Names) -> Option<Draft> {
+        let destination = self.destination?;
+        Some(Draft {
+            flow: names.flow_index(self.flow)?,
+            destination: names.destinations.iter().position(|id| *id == destination)?,
+            priority: priority(self.priority?),
+            ordering_key: self.ordering_key?.cast_unsigned(),
+        })
+    }
+}
+
+fn take_aside(connection: &Connection, id: i64) -> Result<Option<Taken>, rusqlite::Error> {
+    connection
+        .query_row(
+            "DELETE FROM aside WHERE id = ?1 RETURNING journal, flow, destination, priority, ordering_key, kind",
+            [id],
+            |row| {
+                let kind: String = row.get(5)?;
+                let outcome = Outcome::ALL.iter().map(|outcome| outcome.as_str()).find(|word| *word == kind);
+                Ok(Taken {
+                    journal: JournalId(row.get(0)?),
+                    flow: row.get(1)?,
+                    destination: row.get(2)?,
+                    priority: row.get(3)?,
+                    ordering_key: row.get(4)?,
+                    outcome: outcome.unwrap_or(Outcome::Quarantined.as_str()),
+                })
+            },
+        )
+        .optional()
+}
+
+/// Messages one purge removes at most: a few milliseconds of work.
+const PURGE_MAX: i64 = 500;
+
+/// Removes old messages from the head of the journal that nothing needs any more.
+fn purge(connection: &Connection, before: Timestamp) -> Result<OrderOutcome, rusqlite::Error> {
+    connection.execute(
+        "DELETE FROM pin WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.destination = pin.destination
+         AND outbox.priority = pin.priority AND outbox.id = pin.outbox)",
+        [],
+    )?;
+    let needed_from = oldest_waiting(connection)?.unwrap_or(i64::MAX);
+    let messages = connection.execute(
+        "DELETE FROM journal WHERE id IN (
+            SELECT id FROM journal WHERE id < ?1 AND id NOT IN (SELECT journal FROM aside)
+            AND id NOT IN (SELECT journal FROM pin) ORDER BY id LIMIT ?3
+         ) AND received_at < ?2",
+        params![needed_from, before.0, PURGE_MAX],
+    )?;
+    connection.execute(
+        "DELETE FROM receipt WHERE id IN (SELECT id FROM receipt ORDER BY id LIMIT ?2) AND finished_at < ?1",
+        params![before.0, PURGE_MAX],
+    )?;
+    let oldest: Option<i64> = connection.query_row("SELECT min(id) FROM journal", [], |row| row.get(0))?;
+    let run: Option<i64> = connection
+        .query_row(
+            "SELECT id FROM seen_run WHERE last_journal < ?1 ORDER BY id LIMIT 1",
+            [oldest.unwrap_or(0)],
+            |row| row.get(0),
+        )
+        .optional()?;
+    if let Some(run) = run {
+        forget(connection, run)?;
+    }
+    Ok(OrderOutcome::Purged { messages, run })
+}
+
+/// The oldest message that waits in any lane. Ids rise within a lane, apart from resent messages, which are pinned.
+fn oldest_waiting(connection: &Connection) -> Result<Option<i64>, rusqlite::Error> {
+    connection.query_row(
+        "SELECT min((SELECT journal FROM outbox WHERE destination = depth.destination AND priority = depth.priority
+                     AND id NOT IN (SELECT outbox FROM pin) ORDER BY id LIMIT 1)) FROM depth",
+        [],
+        |row| row.get(0),
+    )
+}
+
+/// What an earlier message with the same control id is to this one.
+pub(super) enum Earlier {
+    /// The same message.
+    Same(Original),
+    /// Another message under the same control id.
+    Other,
+    /// Purged by retention.
+    Gone,
+}
+
+/// Compares with an earlier message by content hash.
+pub(super) fn earlier(
+    connection: &Connection,
+    journal: JournalId,
+    content_hash: &[u8; 32],
+) -> Result<Earlier, rusqlite::Error> {
+    let row = connection
+        .prepare_cached("SELECT content_hash = ?2, received_at, verdict FROM journal WHERE id = ?1")?
+        .query_row(params![journal.0, content_hash.as_slice()], |row| {
+            Ok((row.get::<_, bool>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+        })
+        .optional()?;
+    Ok(match row {
+        Some((true, received_at, code)) => {
+            Earlier::Same(Original { journal, received_at: Timestamp(received_at), verdict: verdict(code) })
+        }
+        Some((false, ..)) => Earlier::Other,
+        None => Earlier::Gone,
+    })
+}

@@ -1,0 +1,642 @@
+//! The journal thread: the only writer.
+//!
+//! It takes requests from one bounded queue, decides and writes as many as wait (up to
+//! [`limits::COMMIT_BATCH_MAX`](crate::units::limits::COMMIT_BATCH_MAX)) in one transaction, and answers after its `COMMIT`
+//! returned (INV-01). Arrival order is decision order (INV-03). Settlements wait up to
+//! [`limits::SETTLE_DELAY_MAX`](crate::units::limits::SETTLE_DELAY_MAX) for a message commit to ride on.
+//!
+//! After a failed sync the connection is not trusted again: it is dropped, nothing of the batch is answered, and the store is
+//! opened anew from disk, its log written back and synced, before the next message is taken.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use fail::fail_point;
+use rusqlite::{Connection, hooks::Wal};
+use tokio::sync::oneshot;
+
+use super::{
+    Error, Opened, Usage,
+    audit::{Chain, Entry},
+    ballast::disk_free,
+    maintenance::{Check, Maintenance},
+    open::{CACHE_KIB, checkpoint_all, connect, database},
+    pressure::{Pressure, judge},
+    receipts::Receipts,
+    rows::{LANES, Names, lane},
+    shared::Shared,
+    transaction::{Batch, Deltas, Earlier, earlier},
+};
+use crate::{
+    flow::{Answer, Disposition, Facts, Understood, decide, poisoned},
+    settings::{Flow, Priority, Settings},
+    units::{ByteCount, Timestamp, limits},
+};
+
+pub use super::transaction::{Order, OrderOutcome, Settlement, SettlementKind};
+
+/// Something for the journal thread to do.
+pub(super) enum Request {
+    Accept(Accept),
+    Settle(Settlement),
+    Order { order: Order, now: Timestamp, reply: oneshot::Sender<Result<OrderOutcome, Error>> },
+    WriteBack,
+    Stop { now: Timestamp, reply: oneshot::Sender<()> },
+}
+
+/// A message to take in.
+pub(super) struct Accept {
+    pub(super) message: Understood,
+    pub(super) raw: Vec<u8>,
+    pub(super) reply: oneshot::Sender<Answer>,
+}
+
+/// What the journal thread tells the shell: each is a log line or a metric there.
+#[derive(Debug)]
+pub enum Notice<'a> {
+    /// A transaction is on disk.
+    Committed {
+        /// Messages in it.
+        messages: usize,
+        /// Settlements in it.
+        settled: usize,
+        /// Time from the first request to the return of `COMMIT`.
+        took: Duration,
+    },
+    /// A flow's tally changed by a committed transaction. `flow` is `None` for messages that no flow took.
+    Counted {
+        /// Index into the settings' flows.
+        flow: Option<usize>,
+        /// `received`, or an [`Outcome`](crate::flow::Outcome)'s word.
+        outcome: &'static str,
+        /// By how much.
+        by: i64,
+    },
+    /// A sender used a control id again for another message.
+    ControlIdReused {
+        /// Index into the settings' links.
+        link: usize,
+    },
+    /// The store is fuller or emptier.
+    Pressure {
+        /// Now.
+        level: Pressure,
+        /// How full.
+        usage: Usage,
+    },
+    /// A store operation failed; nothing of it was acknowledged.
+    Failed(&'a Error),
+    /// The store was opened again after a failure.
+    Reopened,
+    /// Deciding a message panicked; it is quarantined.
+    Poisoned,
+}
+
+/// The way to the journal thread.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    queue: SyncSender<Request>,
+    shared: Arc<Shared>,
+}
+
+impl Journal {
+    /// Starts the journal thread and its maintenance.
+    ///
+    /// # Errors
+    /// If the store's rows cannot be read.
+    pub fn start(
+        opened: Opened,
+        settings: &Settings,
+        tell: impl FnMut(Notice<'_>) + Send + 'static,
+    ) -> Result<(Self, Names), Error> {
+        let (queue, requests) = sync_channel(limits::JOURNAL_QUEUE_MAX);
+        let shared = Arc::new(Shared::new(settings.destinations.len()));
+        let mut writer = Writer::new(opened, settings, Arc::clone(&shared), Box::new(tell))?;
+        let names = writer.names.clone();
+        let check = if writer.opened.checked { Check::NotDue } else { Check::Due };
+        let plan = writer.opened.plan.clone();
+        writer.maintenance =
+            Some(Maintenance::start(&plan, settings.store.keep, check, queue.clone(), Arc::clone(&shared))?);
+        thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || writer.run(&requests))
+            .map_err(Error::file("start", "the journal thread"))?;
+        Ok((Self { queue, shared }, names))
+    }
+
+    /// Hands a message over. The order of calls is the order of decisions. The answer comes after the durable commit.
+    pub fn accept(&self, message: Understood, raw: Vec<u8>) -> oneshot::Receiver<Answer> {
+        let (reply, answer) = oneshot::channel();
+        self.offer(Request::Accept(Accept { message, raw, reply }));
+        answer
+    }
+
+    /// Records what became of a delivery. Waits for room, so a courier cannot run ahead of the disk without bound.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] when the thread has ended: the delivery will be made again with the same key.
+    pub fn settle(&self, settlement: Settlement) -> Result<(), Error> {
+        self.queue.send(Request::Settle(settlement)).map_err(|_| Error::Stopped)
+    }
+
+    /// Carries out a person's order.
+    pub fn order(&self, order: Order, now: Timestamp) -> oneshot::Receiver<Result<OrderOutcome, Error>> {
+        let (reply, outcome) = oneshot::channel();
+        self.offer(Request::Order { order, now, reply });
+        outcome
+    }
+
+    /// Commits what waits, marks the stop as clean and ends the thread.
+    pub fn stop(&self, now: Timestamp) -> oneshot::Receiver<()> {
+        let (reply, done) = oneshot::channel();
+        self.offer(Request::Stop { now, reply });
+        done
+    }
+
+    /// Facts that other threads may look at.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// A full queue drops the reply channel, which its owner reads as a refusal.
+    fn offer(&self, request: Request) {
+        match self.queue.try_send(request) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.shared.turned_away(),
+        }
+    }
+}
+
+type Tell = Box<dyn FnMut(Notice<'_>) + Send>;
+
+pub(super) struct Writer {
+    opened: Opened,
+    flows: Vec<Flow>,
+    names: Names,
+    receipts: Receipts,
+    chain: Chain,
+    next_journal: i64,
+    next_outbox: i64,
+    pressure: Pressure,
+    usage_due: Instant,
+    is_broken: bool,
+    shared: Arc<Shared>,
+    maintenance: Option<Maintenance>,
+    tell: Tell,
+}
+
+/// How often the store is measured, and a broken one tried again.
+const MEASURE_EVERY: Duration = Duration::from_millis(500);
+
+#[expect(clippy::disallowed_methods, reason = "the journal thread measures its own commits")]
+fn monotonic() -> Instant {
+    Instant::now()
+}
+
+impl Writer {
+    fn new(opened: Opened, settings: &Settings, shared: Arc<Shared>, tell: Tell) -> Result<Self, Error> {
+        let connection = &opened.connection;
+        let rows = Error::database("read its state");
+        let read = || -> Result<_, rusqlite::Error> {
+            Ok((
+                Names::load(connection, settings)?,
+                Receipts::load(connection)?,
+                Chain::load(connection, &opened.plan.key)?,
+                next_ids(connection)?,
+            ))
+        };
+        let (names, receipts, chain, (next_journal, next_outbox)) = read().map_err(rows)?;
+        let mut writer = Self {
+            opened,
+            flows: settings.flows.clone(),
+            names,
+            receipts,
+            chain,
+            next_journal,
+            next_outbox,
+            pressure: Pressure::Normal,
+            usage_due: monotonic(),
+            is_broken: false,
+            shared,
+            maintenance: None,
+            tell,
+        };
+        writer.load_depths().map_err(Error::database("read its queue depths"))?;
+        writer.watch_log();
+        writer.measure();
+        Ok(writer)
+    }
+
+    fn load_depths(&mut self) -> Result<(), rusqlite::Error> {
+        for (index, destination) in self.names.destinations.iter().enumerate() {
+            for priority in LANES {
+                let depth = self
+                    .opened
+                    .connection
+                    .query_row(
+                        "SELECT n FROM depth WHERE destination = ?1 AND priority = ?2",
+                        [*destination, lane(priority)],
+                        |row| row.get::<_, i64>(0),
+                    )
+                    .or_else(|error| match error {
+                        rusqlite::Error::QueryReturnedNoRows => Ok(0),
+                        other => Err(other),
+                    })?;
+                self.shared.set_depth(index, priority, depth);
+            }
+        }
+        Ok(())
+    }
+
+    /// The hook that tells the log's length after each commit.
+    fn watch_log(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let hook = move |_: &mut Wal, pages: i32| {
+            shared.set_log_pages(pages);
+            Ok(())
+        };
+        // Without the hook the log's length reads as zero: it is then written back at the stop only.
+        self.opened.connection.wal_hook(Some(hook)).ok();
+    }
+
+    fn run(mut self, requests: &Receiver<Request>) {
+        let mut batch = Batch::default();
+        loop {
+            match requests.recv_timeout(batch.patience(monotonic())) {
+                Ok(request) => self.gather(request, requests, &mut batch),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            self.measure_if_due();
+            if batch.is_due(monotonic()) {
+                self.commit(&mut batch);
+            }
+            for (order, now, reply) in batch.orders.drain(..).collect::<Vec<_>>() {
+                let outcome = self.carry_out(order, now);
+                // The person who asked may have gone; the order is carried out all the same.
+                reply.send(outcome).ok();
+            }
+            if let Some((now, reply)) = batch.stop.take() {
+                self.close(now);
+                drop(self);
+                // The node may have given up waiting for the stop.
+                reply.send(()).ok();
+                return;
+            }
+        }
+    }
+
+    /// Takes what waits, up to the bounds of one transaction.
+    fn gather(&mut self, first: Request, requests: &Receiver<Request>, batch: &mut Batch) {
+        let mut next = Some(first);
+        while let Some(request) = next {
+            match request {
+                Request::Accept(accept) => {
+                    fail_point!("journal-received");
+                    batch.push(accept, monotonic());
+                }
+                Request::Settle(settlement) => batch.settle(settlement, monotonic()),
+                Request::Order { order, now, reply } => batch.orders.push((order, now, reply)),
+                Request::WriteBack => self.write_back(),
+                Request::Stop { now, reply } => batch.stop = Some((now, reply)),
+            }
+            if batch.is_full() || batch.stop.is_some() {
+                return;
+            }
+            next = requests.try_recv().ok();
+        }
+    }
+
+    fn commit(&mut self, batch: &mut Batch) {
+        let began = batch.take_began().unwrap_or_else(monotonic);
+        if self.is_broken && !self.reopen() {
+            batch.refuse();
+            return;
+        }
+        let mut deltas = Deltas::default();
+        match self.transact(batch, &mut deltas) {
+            Ok(answers) => {
+                fail_point!("commit-after");
+                self.tell_committed(batch, &deltas, began.elapsed());
+                batch.answer(answers);
+                self.seal_if_due();
+                self.write_back_if_due();
+            }
+            Err(error) => {
+                deltas.take_back(&mut self.receipts);
+                self.next_journal -= deltas.journal_rows;
+                self.fail(error);
+                batch.refuse();
+            }
+        }
+    }
+
+    fn transact(&mut self, batch: &Batch, deltas: &mut Deltas) -> Result<Vec<Answer>, Error> {
+        let failed = Error::database("commit messages");
+        self.try_transact(batch, deltas).map_err(failed)
+    }
+
+    fn try_transact(&mut self, batch: &Batch, deltas: &mut Deltas) -> Result<Vec<Answer>, rusqlite::Error> {
+        execute(&self.opened.connection, "BEGIN IMMEDIATE")?;
+        let result = self.write(batch, deltas);
+        match result {
+            Ok(answers) => {
+                fail_point!("commit-before");
+                execute(&self.opened.connection, "COMMIT")?;
+                Ok(answers)
+            }
+            Err(error) => {
+                // A failed statement may have rolled the transaction back already.
+                execute(&self.opened.connection, "ROLLBACK").ok();
+                Err(error)
+            }
+        }
+    }
+
+    fn write(&mut self, batch: &Batch, deltas: &mut Deltas) -> Result<Vec<Answer>, rusqlite::Error> {
+        let mut answers = Vec::with_capacity(batch.accepts.len());
+        for accept in &batch.accepts {
+            answers.push(self.take_in(accept, deltas)?);
+        }
+        for settlement in &batch.settlements {
+            deltas.settle(&self.opened.connection, &self.names, settlement)?;
+        }
+        deltas.flush(&self.opened.connection, &self.names)?;
+        Ok(answers)
+    }
+
+    /// Gather, decide and write one message.
+    fn take_in(&mut self, accept: &Accept, deltas: &mut Deltas) -> Result<Answer, rusqlite::Error> {
+        let message = &accept.message;
+        let facts = self.facts(message)?;
+        let decided = catch_unwind(AssertUnwindSafe(|| {
+            fail_point!("decide", |_| -> Disposition { std::panic::panic_any("poison") });
+            decide(message, &facts, &self.flows)
+        }));
+        let disposition = decided.unwrap_or_else(|_| {
+            (self.tell)(Notice::Poisoned);
+            Disposition::Record(poisoned())
+        });
+        match disposition {
+            Disposition::Refuse => Ok(Answer::Refused),
+            Disposition::Repeat { original, flows } => {
+                deltas.repeat(&flows);
+                Ok(Answer::Stored(original))
+            }
+            Disposition::Record(record) => {
+                let id = self.next_journal;
+                let original =
+                    deltas.record(&self.opened.connection, &self.names, id, &mut self.next_outbox, accept, &record)?;
+                self.next_journal += 1;
+                if let Some(fingerprint) = message.fingerprint {
+                    self.receipts.insert(fingerprint, original.journal);
+                    deltas.inserted.push((fingerprint, original.journal));
+                }
+                Ok(Answer::Stored(original))
+            }
+        }
+    }
+
+    fn facts(&self, message: &Understood) -> Result<Facts, rusqlite::Error> {
+        let room_for = match self.pressure {
+            Pressure::Normal | Pressure::Warn => Some(Priority::Routine),
+            Pressure::Shed => Some(Priority::Urgent),
+            Pressure::Refuse => None,
+        };
+        let mut facts = Facts { room_for, ..Facts::default() };
+        let Some(fingerprint) = message.fingerprint else { return Ok(facts) };
+        for journal in self.receipts.find(&self.opened.connection, fingerprint)? {
+            match earlier(&self.opened.connection, journal, &message.content_hash)? {
+                Earlier::Same(original) => {
+                    facts.original = Some(original);
+                    break;
+                }
+                Earlier::Other => facts.control_id_reused = true,
+                Earlier::Gone => {}
+            }
+        }
+        Ok(facts)
+    }
+
+    fn tell_committed(&mut self, batch: &Batch, deltas: &Deltas, took: Duration) {
+        (self.tell)(Notice::Committed { messages: batch.accepts.len(), settled: batch.settlements.len(), took });
+        for ((flow, outcome), by) in &deltas.tally {
+            (self.tell)(Notice::Counted { flow: *flow, outcome, by: *by });
+        }
+        for link in &deltas.reused {
+            (self.tell)(Notice::ControlIdReused { link: *link });
+        }
+        for ((destination, priority), by) in &deltas.depth {
+            self.shared.add_depth(*destination, *priority, *by);
+        }
+        self.shared.committed(deltas.depth.iter().filter(|(_, by)| **by > 0).map(|((destination, _), _)| *destination));
+    }
+
+    fn carry_out(&mut self, order: Order, now: Timestamp) -> Result<OrderOutcome, Error> {
+        if self.is_broken && !self.reopen() {
+            return Err(Error::Stopped);
+        }
+        let mut deltas = Deltas::default();
+        let connection = &self.opened.connection;
+        let result = execute(connection, "BEGIN IMMEDIATE").and_then(|()| {
+            let outcome =
+                deltas.carry_out(connection, &self.names, &mut self.chain, &mut self.next_outbox, &order, now)?;
+            deltas.flush(connection, &self.names)?;
+            execute(connection, "COMMIT")?;
+            Ok(outcome)
+        });
+        match result {
+            Ok(outcome) => {
+                self.tell_committed(&Batch::default(), &deltas, Duration::ZERO);
+                if let OrderOutcome::Purged { run: Some(run), .. } = outcome {
+                    self.receipts.purged(run);
+                }
+                Ok(outcome)
+            }
+            Err(error) => {
+                execute(&self.opened.connection, "ROLLBACK").ok();
+                self.chain = Chain::load(&self.opened.connection, &self.opened.plan.key)
+                    .map_err(Error::database("read its audit chain"))?;
+                Err(Error::database("carry out an order")(error))
+            }
+        }
+    }
+
+    /// Writes a run of the duplicate index; a failure only means that it is tried again after the next commit.
+    fn seal_if_due(&mut self) {
+        if !self.receipts.is_full() {
+            return;
+        }
+        let connection = &self.opened.connection;
+        let sealed = execute(connection, "BEGIN IMMEDIATE").and_then(|()| {
+            let sealed = self.receipts.seal(connection)?;
+            execute(connection, "COMMIT")?;
+            Ok(sealed)
+        });
+        match sealed {
+            Ok(sealed) => self.receipts.sealed(sealed),
+            Err(error) => {
+                execute(&self.opened.connection, "ROLLBACK").ok();
+                self.fail(Error::database("write its duplicate index")(error));
+            }
+        }
+    }
+
+    fn fail(&mut self, error: Error) {
+        if error.is_full() {
+            self.opened.ballast.release().ok();
+            self.set_pressure(Pressure::Refuse, self.usage());
+        } else if error.is_io() {
+            self.is_broken = true;
+        }
+        self.shared.failed();
+        (self.tell)(Notice::Failed(&error));
+    }
+
+    /// Opens the database again. What the failed sync left in the page cache is written and synced before anything is built on it.
+    fn reopen(&mut self) -> bool {
+        let path = database(&self.opened.plan.path);
+        let key = self.opened.plan.key.clone();
+        let opened = Connection::open_in_memory().map_err(Error::database("open")).and_then(|nothing| {
+            // Dropping the old connection first: its locks must not stand in the way of the new one.
+            drop(std::mem::replace(&mut self.opened.connection, nothing));
+            let connection = connect(&path, &key, CACHE_KIB)?;
+            checkpoint_all(&connection)?;
+            let receipts = Receipts::load(&connection).map_err(Error::database("read its duplicate index"))?;
+            let chain = Chain::load(&connection, &key).map_err(Error::database("read its audit chain"))?;
+            let last: Option<i64> = connection
+                .query_row("SELECT max(id) FROM journal", [], |row| row.get(0))
+                .map_err(Error::database("read its journal"))?;
+            Ok((connection, receipts, chain, last.unwrap_or(0) + 1))
+        });
+        match opened {
+            Ok((connection, receipts, chain, next_journal)) => {
+                self.opened.connection = connection;
+                self.receipts = receipts;
+                self.chain = chain;
+                self.next_journal = self.next_journal.max(next_journal);
+                self.is_broken = false;
+                self.watch_log();
+                self.load_depths().ok();
+                (self.tell)(Notice::Reopened);
+                true
+            }
+            Err(error) => {
+                self.fail(error);
+                self.is_broken = true;
+                false
+            }
+        }
+    }
+
+    fn write_back_if_due(&self) {
+        if let Some(maintenance) = &self.maintenance {
+            maintenance.write_back_if_due(self.shared.log_pages(), self.opened.plan.limit);
+        }
+    }
+
+    /// The maintenance thread has copied most of the log; the rest is short, and copying it here lets the next commit start
+    /// the log over.
+    fn write_back(&mut self) {
+        fail_point!("checkpoint");
+        let done = self
+            .opened
+            .connection
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)));
+        match done {
+            // All of it is in the database: the next commit starts the log over.
+            Ok((pages, copied)) if pages == copied => self.shared.set_log_pages(0),
+            Ok(_) => {}
+            Err(error) => self.fail(Error::database("write back its log")(error)),
+        }
+    }
+
+    fn measure_if_due(&mut self) {
+        if monotonic() >= self.usage_due {
+            self.usage_due = monotonic() + MEASURE_EVERY;
+            self.measure();
+        }
+    }
+
+    fn measure(&mut self) {
+        if self.is_broken && !self.reopen() {
+            return;
+        }
+        let usage = self.usage();
+        let level = judge(self.pressure, usage);
+        if level < Pressure::Refuse {
+            self.opened.ballast.lay().ok();
+        }
+        self.shared.set_usage(usage);
+        self.set_pressure(level, usage);
+        self.write_back_if_due();
+        self.shared.alive();
+    }
+
+    fn usage(&self) -> Usage {
+        let pages = |what: &str| -> u64 {
+            self.opened.connection.query_row(what, [], |row| row.get::<_, i64>(0)).map_or(0, |n| n.cast_unsigned())
+        };
+        let log = ByteCount(u64::from(self.shared.log_pages()) * 4096);
+        let database = pages("PRAGMA page_count").saturating_sub(pages("PRAGMA freelist_count")) * 4096;
+        Usage {
+            used: ByteCount(database + log.0),
+            limit: self.opened.plan.limit,
+            disk_free: disk_free(&self.opened.plan.path).unwrap_or_default(),
+            log,
+        }
+    }
+
+    fn set_pressure(&mut self, level: Pressure, usage: Usage) {
+        self.shared.set_pressure(level);
+        if level != self.pressure {
+            self.pressure = level;
+            (self.tell)(Notice::Pressure { level, usage });
+        }
+    }
+
+    fn close(&mut self, now: Timestamp) {
+        let stop = Entry {
+            actor: "gurney".to_owned(),
+            action: "stop",
+            subject: "store".to_owned(),
+            detail: "clean".to_owned(),
+        };
+        if let Err(error) = self.carry_out(Order::Close { entry: stop }, now) {
+            (self.tell)(Notice::Failed(&error));
+        }
+        self.maintenance = None;
+        if let Err(error) = checkpoint_all(&self.opened.connection) {
+            (self.tell)(Notice::Failed(&error));
+        }
+    }
+}
+
+fn execute(connection: &Connection, sql: &str) -> Result<(), rusqlite::Error> {
+    connection.prepare_cached(sql)?.execute([]).map(|_| ())
+}
+
+/// The next free places in the journal and the outbox. Lanes are asked one by one: each answer is one step down a tree.
+fn next_ids(connection: &Connection) -> Result<(i64, i64), rusqlite::Error> {
+    let last = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
+    let journal = last("SELECT max(id) FROM journal")?.unwrap_or(0);
+    let mut outbox = last("SELECT max(id) FROM receipt")?.unwrap_or(0);
+    let mut lanes = connection.prepare("SELECT destination, priority FROM depth")?;
+    let mut rows = lanes.query([])?;
+    while let Some(row) = rows.next()? {
+        let newest: Option<i64> = connection.query_row(
+            "SELECT max(id) FROM outbox WHERE destination = ?1 AND priority = ?2",
+            [row.get::<_, i64>(0)?, row.get::<_, i64>(1)?],
+            |row| row.get(0),
+        )?;
+        outbox = outbox.max(newest.unwrap_or(0));
+    }
+    Ok((journal + 1, outbox + 1))
+}
