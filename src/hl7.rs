@@ -1,1 +1,37 @@
-//! To come.
+//! HL7 version 2: read, address, write, acknowledge, show (HL7 v2.5.1 chapter 2, read liberally for 2.1 to 2.9).
+//!
+//! [`Index::parse`] walks the bytes of a message once and notes where segments and fields begin. [`Message`] puts the
+//! bytes and their index together and answers questions without copying; fields are split only when asked for.
+//!
+//! ```
+//! use gurney::hl7::{Index, Value};
+//!
+//! let raw = b"MSH|^~\\&|EHR|GH|||20260301||ADT^A03|17|P|2.5.1\rPID|1||4711^^^GH~99^^^NHS\r";
+//! let index = Index::of(raw)?;
+//! let message = index.message(raw);
+//! assert_eq!(message.message_type().trigger, b"A03");
+//! assert_eq!(message.value(&"PID-3[2].1".parse()?), Value::Present(b"99"));
+//! assert_eq!(message.value(&"PID-8".parse()?), Value::Absent);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Does not know structures, tables or data types: what must be present is a matter of profiles and maps. Does not
+//! take batches apart (FHS, BHS); several messages in one frame are split by [`split_messages`]. Errors give places,
+//! never data (INV-05).
+
+mod charset;
+mod delimiters;
+mod escape;
+mod index;
+mod message;
+mod path;
+
+pub use charset::{Charset, Choice, Encoding, Why};
+pub use delimiters::Delimiters;
+pub use escape::{EscapeFindings, escape, unescape};
+pub use index::{Expected, Findings, Found, Index, ParseError, split_messages};
+pub use message::{Component, Field, Message, MessageType, Repetition, Segment, Value};
+pub use path::{Path, PathError};
+
+#[cfg(test)]
+mod tests;

@@ -10,8 +10,12 @@ pub const FRAME_BYTES_DEFAULT: u64 = 16 << 20;
 pub const FRAME_BYTES_MAX: u64 = 64 << 20;
 /// Bytes between frames that are kept for a person to look at; the rest is only counted.
 pub const SKIPPED_BYTES_KEPT: usize = 1 << 10;
+/// Bytes between frames after which they are reported although no frame has begun.
+pub const SKIPPED_RUN_BYTES_MAX: u64 = 64 << 10;
 /// Segments one message may have before it is refused.
 pub const SEGMENTS_MAX: usize = 1_000_000;
+/// Fields one message may have, over all its segments, before it is refused: its index then has 16 MB.
+pub const FIELDS_MAX: usize = 4_000_000;
 /// Frames of one connection that may wait for their acknowledgement; beyond it the link stops reading.
 pub const UNANSWERED_FRAMES_MAX: usize = 64;
 /// Bytes of one connection's unanswered frames; beyond it the link stops reading.
