@@ -7,9 +7,13 @@
 //! message. There is one way through: a damaged message, a repeat and an unmapped code are dispositions too.
 
 mod decide;
+mod reply;
+mod understand;
 mod understood;
 
 pub use decide::{Answer, Aside, AsideKind, Disposition, Draft, Facts, Original, Record, Verdict, decide, poisoned};
+pub use reply::{refusal, reply};
+pub use understand::Flows;
 pub use understood::{Fault, Route, RouteVerdict, Understood};
 
 use crate::ids::Name;

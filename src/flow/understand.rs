@@ -1,13 +1,12 @@
 //! Reading a message for the flows of its link, before anything is known of the store.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::fmt::Write as _;
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
 
 use super::{Fault, Route, RouteVerdict, Understood};
 use crate::{
-    hl7::{Index, Message, Path},
-    mapping::Registry,
+    hl7::{Index, Message, ack},
     settings::{Flow, Mapping, Settings, TypePattern},
     units::Timestamp,
 };
@@ -17,25 +16,16 @@ use crate::{
 pub struct Flows {
     flows: Vec<Flow>,
     by_link: Vec<Vec<usize>>,
-    zones: Vec<jiff::tz::TimeZone>,
-    site: String,
-    registry: Arc<Registry>,
-    keys: Vec<(Path, Path)>,
 }
 
 impl Flows {
     /// Prepares the flows of `settings`.
-    pub fn new(settings: &Settings, registry: Arc<Registry>) -> Self {
-        let by_link = (0..settings.links.len())
-            .map(|link| (0..settings.flows.len()).filter(|at| settings.flows.get(*at).is_some_and(|flow| flow.from == link)).collect())
-            .collect();
-        let zone = |name: &str| jiff::tz::db().get(name).unwrap_or(jiff::tz::TimeZone::UTC);
-        let zones = settings.links.iter().map(|link| zone(link.zone.as_ref().unwrap_or(&settings.zone))).collect();
-        let keys = [("PID-3.1", "PID-3.4"), ("PID-2.1", "PID-2.4"), ("PV1-19.1", "PV1-19.4")]
-            .into_iter()
-            .filter_map(|(id, authority)| Some((path(id)?, path(authority)?)))
-            .collect();
-        Self { flows: settings.flows.clone(), by_link, zones, site: settings.site.clone(), registry, keys }
+    pub fn new(settings: &Settings) -> Self {
+        let of_link = |link| {
+            let is_from = |at: &usize| settings.flows.get(*at).is_some_and(|flow| flow.from == link);
+            (0..settings.flows.len()).filter(is_from).collect()
+        };
+        Self { flows: settings.flows.clone(), by_link: (0..settings.links.len()).map(of_link).collect() }
     }
 
     /// Reads one message that came over `link`.
@@ -58,7 +48,7 @@ impl Flows {
         understood.fingerprint = fingerprint(&message);
         let kind = message.message_type();
         understood.kind = word(kind.code, kind.trigger);
-        understood.is_answer = message.is_acknowledgement();
+        understood.is_answer = ack::is_acknowledgement(&message);
         if kind.code.is_empty() {
             understood.fault = Some((Fault::NoMessageType, "MSH-9: expected a message type, found nothing".to_owned()));
             return understood;
@@ -81,23 +71,25 @@ impl Flows {
     }
 
     fn verdict(&self, flow: &Flow, message: &Message<'_>, understood: &Understood) -> RouteVerdict {
-        let deliver = RouteVerdict::Deliver { ordering_key: self.ordering_key(message, understood.link) };
+        let deliver = RouteVerdict::Deliver { ordering_key: ordering_key(message, understood.link) };
         match &flow.mapping {
             Mapping::Raw => deliver,
             Mapping::Map { .. } => deliver,
         }
     }
+}
 
-    /// Messages about one patient keep their order; without a patient, those of one visit; without either, those of the link.
-    fn ordering_key(&self, message: &Message<'_>, link: usize) -> u64 {
-        for (id, authority) in &self.keys {
-            let id = message.value(id).bytes().unwrap_or_default();
-            if !id.is_empty() {
-                return short_hash(&[id, message.value(authority).bytes().unwrap_or_default()]);
-            }
+/// Messages about one patient keep their order; without a patient, those of one visit; without either, those of the link.
+fn ordering_key(message: &Message<'_>, link: usize) -> u64 {
+    for (segment, field) in [("PID", 3), ("PID", 2), ("PV1", 19)] {
+        let Some(segment) = message.segment(segment) else { continue };
+        let id = segment.field(field).repetition(1);
+        let number = id.component(1).bytes();
+        if !number.is_empty() {
+            return short_hash(&[number, id.component(4).bytes()]);
         }
-        short_hash(&[b"link", &link.to_be_bytes()])
     }
+    short_hash(&[b"link", &link.to_be_bytes()])
 }
 
 /// Whether MSH-9 fits a pattern of the configuration.
