@@ -19,6 +19,7 @@
 //! take batches apart (FHS, BHS); several messages in one frame are split by [`split_messages`]. Errors give places,
 //! never data (INV-05).
 
+pub mod ack;
 mod charset;
 mod delimiters;
 mod escape;

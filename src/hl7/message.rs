@@ -393,6 +393,6 @@ fn split(bytes: &[u8], delimiter: Option<u8>) -> impl Iterator<Item = &[u8]> {
 }
 
 /// The piece with this number; empty where there is none.
-fn piece(bytes: &[u8], delimiter: Option<u8>, number: usize) -> &[u8] {
+pub(super) fn piece(bytes: &[u8], delimiter: Option<u8>, number: usize) -> &[u8] {
     number.checked_sub(1).and_then(|place| split(bytes, delimiter).nth(place)).unwrap_or_default()
 }
