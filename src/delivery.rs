@@ -367,7 +367,8 @@ impl Courier {
     /// Chooses the head to send. A probe may be one that waits for the endpoint; a probe of the preferred endpoint
     /// while another one works is taken from the least urgent lane, since it may cost that message a timeout.
     fn pick(&self, role: Role) -> Option<(Priority, u64)> {
-        let mut lanes: Vec<(Priority, &Lane)> = PRIORITIES.into_iter().zip(&self.lanes).collect();
+        let [stat, urgent, routine] = &self.lanes;
+        let mut lanes = [(Priority::Stat, stat), (Priority::Urgent, urgent), (Priority::Routine, routine)];
         if role == Role::Return {
             lanes.reverse();
         }

@@ -107,8 +107,7 @@ fn pause_asked(text: &str, now: Timestamp) -> Option<Duration> {
 
 /// Reads an HTTP-date in any of its three forms (RFC 9110, 5.6.7).
 fn http_date(text: &str) -> Option<Timestamp> {
-    const FORMS: [&str; 3] =
-        ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
+    const FORMS: [&str; 3] = ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
     let date: DateTime = FORMS.iter().find_map(|form| BrokenDownTime::parse(form, text).ok()?.to_datetime().ok())?;
     let zoned = date.to_zoned(TimeZone::UTC).ok()?;
     Some(Timestamp(zoned.timestamp().as_millisecond()))

@@ -309,8 +309,7 @@ mod tests {
 
     use super::*;
 
-    const RETRY: Retry =
-        Retry { first: Duration::from_secs(1), at_most: Duration::from_secs(300), give_up: None };
+    const RETRY: Retry = Retry { first: Duration::from_secs(1), at_most: Duration::from_secs(300), give_up: None };
 
     fn seconds(seconds: i64) -> Timestamp {
         Timestamp(seconds * 1000)
@@ -393,7 +392,11 @@ mod tests {
         attempt(&mut endpoints, seconds(71), Sign::Well);
         let (_, role, _) = attempt(&mut endpoints, seconds(72), Sign::Ill(None)).unwrap();
         assert_eq!(role, Role::Return);
-        assert_eq!(endpoints.route(seconds(131)), Some((1, Role::Deliver)), "a failed probe starts the quiet time anew");
+        assert_eq!(
+            endpoints.route(seconds(131)),
+            Some((1, Role::Deliver)),
+            "a failed probe starts the quiet time anew"
+        );
 
         for second in [132, 133] {
             assert_eq!(attempt(&mut endpoints, seconds(second), Sign::Well), Some((0, Role::Return, vec![])));

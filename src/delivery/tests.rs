@@ -9,8 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const RETRY: Retry =
-    Retry { first: Duration::from_millis(100), at_most: Duration::from_secs(10), give_up: None };
+const RETRY: Retry = Retry { first: Duration::from_millis(100), at_most: Duration::from_secs(10), give_up: None };
 
 fn plan(window: usize, in_flight: usize, endpoints: usize) -> Plan {
     Plan { in_flight, retry: RETRY, endpoints, window, seed: 7 }
@@ -97,9 +96,10 @@ impl World {
                 "two of key {} in flight",
                 entry.key
             );
-            let older = self.pending.values().find(|other| {
-                other.id < entry.id && other.key == entry.key && other.priority == entry.priority
-            });
+            let older = self
+                .pending
+                .values()
+                .find(|other| other.id < entry.id && other.key == entry.key && other.priority == entry.priority);
             assert_eq!(older, None, "{} overtakes", entry.id);
             let ends_at = self.now.plus(Duration::from_millis(delay(attempt)));
             assert_eq!(self.in_flight.insert(attempt.id, (ends_at, attempt)), None);
@@ -190,9 +190,10 @@ proptest! {
         let mut world = World::new(plan(window, in_flight, endpoints), make(1, &entries));
         let mut outcomes = script.iter().map(|(outcome, _)| *outcome);
         let delays: Vec<u64> = script.iter().map(|(_, delay)| *delay).collect();
+        let delay = |id: OutboxId| delays[usize::try_from(id.0).unwrap() % delays.len()];
         let mut late = make(10_000, &late).into_iter();
         for step in 0..script.len() {
-            world.send(|attempt| delays[attempt.id.0.unsigned_abs() as usize % delays.len()]);
+            world.send(|attempt| delay(attempt.id));
             world.step(|_, _| outcomes.next().unwrap_or(Outcome::Delivered));
             if step % 2 == 0 {
                 world.add(late.next());
@@ -226,7 +227,8 @@ proptest! {
             world.now = Timestamp(at.0 - 1);
             prop_assert_eq!(world.send(|_| 0), vec![], "something could go before the wake-up");
             world.now = at;
-            prop_assert_ne!(world.send(|_| 0), vec![], "woken for nothing");
+            let reads = world.reads;
+            prop_assert!(!world.send(|_| 0).is_empty() || world.reads > reads, "woken for nothing");
         }
     }
 }
