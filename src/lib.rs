@@ -3,6 +3,7 @@
 //! `ARCHITECTURE.md` beside this crate walks one message through the modules and holds the table of what
 //! each module may use; `tests/tidy.rs` enforces that table.
 
+pub mod delivery;
 pub mod event;
 pub mod fhir;
 pub mod flow;

@@ -57,6 +57,20 @@ pub const PAGE_MAX: usize = 256;
 pub const RESPONSE_BYTES_MAX: usize = 256 << 10;
 /// Longest pause a destination may ask for by `Retry-After`.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
+/// Shortest pause before a failed delivery is tried again.
+pub const RETRY_FIRST_MIN: Duration = Duration::from_millis(10);
+/// Failures of an endpoint in a row that open its breaker.
+pub const BREAKER_FAILURES: u32 = 3;
+/// Longest time a breaker stays open before one delivery is let through as a probe.
+pub const BREAKER_OPEN_MAX: Duration = Duration::from_secs(30);
+/// Quiet time after which a destination that failed over tries its preferred endpoint again.
+pub const RETURN_AFTER: Duration = Duration::from_secs(60);
+/// Probes of the preferred endpoint that must succeed in a row before it takes over again.
+pub const RETURN_SUCCESSES: u32 = 3;
+/// Attempts after which a 409 is a refusal; until then it may be our own earlier attempt still being worked on.
+pub const CONFLICT_ATTEMPTS: u32 = 3;
+/// Ordering keys of one lane whose entries were left on disk; beyond it the lane reads no further.
+pub const SPILLED_KEYS_MAX: usize = 1 << 16;
 /// Time to connect to a destination.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time a destination has to answer a request.
