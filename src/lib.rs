@@ -3,6 +3,7 @@
 //! `ARCHITECTURE.md` beside this crate walks one message through the modules and holds the table of what
 //! each module may use; `tests/tidy.rs` enforces that table.
 
+pub mod actors;
 pub mod delivery;
 pub mod event;
 pub mod fhir;
@@ -14,4 +15,5 @@ pub mod phi;
 pub mod settings;
 pub mod store;
 pub mod units;
+pub mod uplink;
 pub mod wire;

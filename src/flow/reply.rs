@@ -6,8 +6,8 @@
 use super::{Fault, Original, Verdict};
 use crate::{
     hl7::{
-        Index, Message,
-        ack::{self, Outcome, Reason, Stamp, decide_mode, time_text},
+        Expected, Found, Index, Message, ParseError,
+        ack::{self, Code, Outcome, Reason, Stamp, decide_mode, time_text},
     },
     settings::AckMode,
     units::Timestamp,
@@ -19,7 +19,7 @@ pub struct Reply {
     /// The acknowledgement.
     pub bytes: Vec<u8>,
     /// MSA-1.
-    pub code: &'static str,
+    pub code: Code,
 }
 
 /// Answers a stored message; `None` where none is due.
@@ -68,7 +68,7 @@ pub fn oversize(head: &[u8], setting: AckMode, now: Timestamp, zone: &jiff::tz::
     let at = local(now, zone);
     let control_id = format!("R{}", now.0);
     let stamp = Stamp { at: &at, control_id: &control_id };
-    let error = crate::hl7::ParseError::too_large(head.len());
+    let error = ParseError { at: head.len(), expected: Expected::FewerBytes, found: Found::Nothing };
     let bytes = ack::for_unparsable(head, setting, &stamp, &error)?;
     Some(Reply { code: code_of(&bytes), bytes })
 }
@@ -87,7 +87,7 @@ fn answer(
     }
     let message = Message::new(raw, index);
     let code = decide_mode(setting, &message).answer(outcome)?;
-    Some(Reply { bytes: ack::build(&message, stamp, code, fault), code: code.as_str() })
+    Some(Reply { bytes: ack::build(&message, stamp, code, fault), code })
 }
 
 fn rejection(fault: Fault) -> (Outcome, Reason) {
@@ -106,8 +106,8 @@ const fn text(fault: Fault) -> &'static str {
     }
 }
 
-fn code_of(bytes: &[u8]) -> &'static str {
-    ack::read(bytes).map_or("AR", |reply| reply.code.as_str())
+fn code_of(bytes: &[u8]) -> Code {
+    ack::read(bytes).ok().and_then(|reply| reply.code).unwrap_or(Code::Ar)
 }
 
 fn local(now: Timestamp, zone: &jiff::tz::TimeZone) -> String {

@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use tokio::sync::oneshot;
 
 use super::{
@@ -16,6 +16,7 @@ use super::{
     rows::{lane, priority},
 };
 use crate::{
+    delivery::Want,
     ids::{JournalId, OutboxId},
     settings::Priority,
     units::Timestamp,
@@ -80,42 +81,74 @@ pub struct Waiting {
     pub journal: JournalId,
     /// Row number of the flow.
     pub flow: i64,
-    /// Row number of the mapping.
-    pub mapping: i64,
     /// Entries with the same key leave one after the other.
     pub ordering_key: u64,
     /// When it was queued.
     pub enqueued_at: Timestamp,
 }
 
-/// The next entries of a lane after `after`, oldest first, at most `most`.
+/// The entries of a lane that `want` asks for, oldest first. Asking for one key of a long lane reads past the others.
 ///
 /// # Errors
 /// Those of SQLite.
-pub fn page(
-    connection: &Connection,
-    destination: i64,
-    in_lane: Priority,
-    after: OutboxId,
-    most: usize,
-) -> Result<Vec<Waiting>, rusqlite::Error> {
+pub fn page(connection: &Connection, destination: i64, want: Want) -> Result<Vec<Waiting>, rusqlite::Error> {
+    let sql = match want.key {
+        None => "SELECT id, priority, journal, flow, ordering_key, enqueued_at FROM outbox
+                 WHERE destination = ?1 AND priority = ?2 AND id > ?3 AND ?5 IS NULL ORDER BY id LIMIT ?4",
+        Some(_) => "SELECT id, priority, journal, flow, ordering_key, enqueued_at FROM outbox
+                 WHERE destination = ?1 AND priority = ?2 AND id > ?3 AND ordering_key = ?5 ORDER BY id LIMIT ?4",
+    };
     connection
-        .prepare_cached(
-            "SELECT id, priority, journal, flow, mapping, ordering_key, enqueued_at FROM outbox
-             WHERE destination = ?1 AND priority = ?2 AND id > ?3 ORDER BY id LIMIT ?4",
+        .prepare_cached(sql)?
+        .query_map(
+            params![
+                destination,
+                lane(want.priority),
+                want.after.0,
+                i64::try_from(want.limit).unwrap_or(i64::MAX),
+                want.key.map(u64::cast_signed)
+            ],
+            waiting,
         )?
-        .query_map(params![destination, lane(in_lane), after.0, most as i64], |row| {
-            Ok(Waiting {
-                id: OutboxId(row.get(0)?),
-                priority: priority(row.get(1)?),
-                journal: JournalId(row.get(2)?),
-                flow: row.get(3)?,
-                mapping: row.get(4)?,
-                ordering_key: row.get::<_, i64>(5)?.cast_unsigned(),
-                enqueued_at: Timestamp(row.get(6)?),
-            })
-        })?
         .collect()
+}
+
+fn waiting(row: &Row<'_>) -> Result<Waiting, rusqlite::Error> {
+    Ok(Waiting {
+        id: OutboxId(row.get(0)?),
+        priority: priority(row.get(1)?),
+        journal: JournalId(row.get(2)?),
+        flow: row.get(3)?,
+        ordering_key: row.get::<_, i64>(4)?.cast_unsigned(),
+        enqueued_at: Timestamp(row.get(5)?),
+    })
+}
+
+/// A delivery that is due: its entry, its message, and the mapping it was decided with.
+pub struct Due {
+    /// The entry.
+    pub waiting: Waiting,
+    /// The message.
+    pub message: Stored,
+    /// `raw` or `name@version`.
+    pub mapping: String,
+}
+
+/// Reads what a delivery needs; `None` if it is no longer in the outbox.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn due(connection: &Connection, destination: i64, id: OutboxId) -> Result<Option<Due>, rusqlite::Error> {
+    let found = connection
+        .prepare_cached(
+            "SELECT id, priority, journal, flow, ordering_key, enqueued_at,
+                    (SELECT name FROM name WHERE name.id = mapping) FROM outbox
+             WHERE destination = ?1 AND priority IN (0, 1, 2) AND id = ?2",
+        )?
+        .query_row(params![destination, id.0], |row| Ok((waiting(row)?, row.get::<_, String>(6)?)))
+        .optional()?;
+    let Some((waiting, mapping)) = found else { return Ok(None) };
+    Ok(message(connection, waiting.journal)?.map(|message| Due { waiting, message, mapping }))
 }
 
 /// A message in the journal.
@@ -160,13 +193,11 @@ pub fn message(connection: &Connection, id: JournalId) -> Result<Option<Stored>,
 /// # Errors
 /// Those of SQLite.
 pub fn oldest(connection: &Connection, destination: i64) -> Result<Option<Timestamp>, rusqlite::Error> {
-    let mut oldest: Option<Timestamp> = None;
+    let mut oldest = None;
     for in_lane in super::rows::LANES {
-        let first = page(connection, destination, in_lane, OutboxId(0), 1)?.first().map(|entry| entry.enqueued_at);
-        oldest = match (oldest, first) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
+        let first = Want { priority: in_lane, key: None, after: OutboxId(0), limit: 1 };
+        let at = page(connection, destination, first)?.first().map(|entry| entry.enqueued_at);
+        oldest = [oldest, at].into_iter().flatten().min();
     }
     Ok(oldest)
 }

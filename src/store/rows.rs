@@ -49,10 +49,13 @@ impl Names {
     }
 }
 
+/// The mapping that changes nothing.
+pub const RAW: &str = "raw";
+
 /// How a mapping is written in a row and in a delivery key: `raw` or `name@version`.
 pub fn mapping_word(mapping: &Mapping) -> String {
     match mapping {
-        Mapping::Raw => "raw".to_owned(),
+        Mapping::Raw => RAW.to_owned(),
         Mapping::Map { name, version } => format!("{name}@{version}"),
     }
 }

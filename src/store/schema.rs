@@ -7,6 +7,7 @@
 //! outbox    (destination, priority, id), journal, flow, mapping, ordering_key, enqueued_at
 //! receipt   id (= outbox id), journal, flow, destination, finished_at, attempts, status, endpoint
 //! aside     id, kind, journal, flow, destination, mapping, priority, ordering_key, at, reason, detail, response
+//! scrap     id, link, at, cause, count, bytes       bytes on a link that were not a message
 //! tally     (flow, outcome), n             INV-02 in rows
 //! depth     (destination, priority), n     queue depths in rows
 //! pin       outbox, destination, priority, journal   journal rows that a resent delivery still needs
@@ -75,6 +76,8 @@ CREATE TABLE aside (
     detail TEXT NOT NULL,
     response BLOB
 ) STRICT;
+CREATE TABLE scrap (id INTEGER PRIMARY KEY, link INTEGER NOT NULL, at INTEGER NOT NULL, cause TEXT NOT NULL,
+    count INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT;
 CREATE TABLE tally (flow INTEGER NOT NULL, outcome TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (flow, outcome))
     WITHOUT ROWID, STRICT;
 CREATE TABLE depth (destination INTEGER NOT NULL, priority INTEGER NOT NULL, n INTEGER NOT NULL,

@@ -15,6 +15,7 @@ use crate::settings::Priority;
 pub struct Shared {
     depths: Vec<[AtomicI64; 3]>,
     arrived: Vec<Notify>,
+    courier_turns: Vec<AtomicU64>,
     pressure: AtomicU8,
     progress: AtomicU64,
     failures: AtomicU64,
@@ -29,6 +30,7 @@ impl Shared {
         Self {
             depths: (0..destinations).map(|_| Default::default()).collect(),
             arrived: (0..destinations).map(|_| Notify::new()).collect(),
+            courier_turns: (0..destinations).map(|_| AtomicU64::new(0)).collect(),
             pressure: AtomicU8::new(0),
             progress: AtomicU64::new(0),
             failures: AtomicU64::new(0),
@@ -50,6 +52,18 @@ impl Shared {
             Some(notify) => notify.notified().await,
             None => std::future::pending().await,
         }
+    }
+
+    /// Notes that a courier went round once more.
+    pub fn courier_turned(&self, destination: usize) {
+        if let Some(turns) = self.courier_turns.get(destination) {
+            turns.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How often a courier went round: grows while it lives, at least every few seconds.
+    pub fn courier_turns(&self, destination: usize) -> u64 {
+        self.courier_turns.get(destination).map_or(0, |turns| turns.load(Ordering::Relaxed))
     }
 
     /// How full the store is, as a level.

@@ -13,6 +13,7 @@ use super::{
     writer::{Order, OrderOutcome, Settlement, SettlementKind},
 };
 use crate::{
+    delivery::Want,
     flow::{Answer, Fault, Route, RouteVerdict, Understood, Verdict},
     ids::{JournalId, Name, OutboxId},
     settings::{
@@ -145,6 +146,10 @@ fn settled(id: OutboxId, kind: SettlementKind) -> Settlement {
     }
 }
 
+fn first(limit: usize) -> Want {
+    Want { priority: Priority::Routine, key: None, after: OutboxId(0), limit }
+}
+
 fn stop(journal: &Journal) {
     journal.stop(Timestamp(10_000)).blocking_recv().unwrap();
 }
@@ -168,7 +173,7 @@ fn answers_in_arrival_order_with_what_is_on_disk() {
         let found = reader::message(&fixture.reader(), original.journal).unwrap().unwrap();
         assert_eq!(found.raw, format!("MSH|{n}").into_bytes());
     }
-    let waiting = reader::page(&fixture.reader(), names.destinations[0], Priority::Routine, OutboxId(0), 1000).unwrap();
+    let waiting = reader::page(&fixture.reader(), names.destinations[0], first(1000)).unwrap();
     assert!(waiting.iter().map(|entry| entry.journal.0).eq(1..=500));
     stop(&journal);
 }
@@ -232,7 +237,7 @@ fn settles_once_and_sends_dead_letters_again_on_order() {
     assert_eq!(outcome.unwrap(), OrderOutcome::Done);
     let missing = journal.order(Order::Resend { aside: 1, entry: entry() }, Timestamp(3)).blocking_recv().unwrap();
     assert_eq!(missing.unwrap(), OrderOutcome::NotFound);
-    let waiting = reader::page(&fixture.reader(), names.destinations[0], Priority::Routine, OutboxId(0), 10).unwrap();
+    let waiting = reader::page(&fixture.reader(), names.destinations[0], first(10)).unwrap();
     assert_eq!(
         waiting.iter().map(|entry| (entry.id, entry.journal)).collect::<Vec<_>>(),
         [(OutboxId(3), JournalId(2))]

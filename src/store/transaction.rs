@@ -57,6 +57,27 @@ pub enum SettlementKind {
     },
 }
 
+/// Bytes on a link that were not a message.
+#[derive(Clone)]
+pub struct Scrap {
+    /// Index into the settings' links.
+    pub link: usize,
+    /// When they came.
+    pub at: Timestamp,
+    /// Why they were not a message.
+    pub cause: &'static str,
+    /// How many there were.
+    pub count: u64,
+    /// The first of them; may hold patient data.
+    pub bytes: Vec<u8>,
+}
+
+impl std::fmt::Debug for Scrap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Scrap({}, {} bytes)", self.cause, self.count)
+    }
+}
+
 /// Something a person, or the box's own upkeep, orders.
 #[derive(Clone, Debug)]
 pub enum Order {
@@ -130,6 +151,7 @@ type Ordered = (Order, Timestamp, oneshot::Sender<Result<OrderOutcome, Error>>);
 pub(super) struct Batch {
     pub(super) accepts: Vec<Accept>,
     pub(super) settlements: Vec<Settlement>,
+    pub(super) scraps: Vec<Scrap>,
     pub(super) orders: Vec<Ordered>,
     pub(super) stop: Option<(Timestamp, oneshot::Sender<()>)>,
     bytes: usize,
@@ -151,8 +173,14 @@ impl Batch {
         self.began.get_or_insert(now);
     }
 
+    pub(super) fn keep(&mut self, scrap: Scrap, now: Instant) {
+        self.scraps.push(scrap);
+        self.began.get_or_insert(now);
+    }
+
     pub(super) fn is_full(&self) -> bool {
-        self.accepts.len() >= limits::COMMIT_BATCH_MAX
+        self.scraps.len() >= limits::COMMIT_BATCH_MAX
+            || self.accepts.len() >= limits::COMMIT_BATCH_MAX
             || self.settlements.len() >= limits::COMMIT_BATCH_MAX
             || self.bytes >= limits::COMMIT_BATCH_BYTES_MAX
     }
@@ -162,7 +190,7 @@ impl Batch {
         !self.accepts.is_empty()
             || self.is_full()
             || self.began.is_some_and(|began| now >= began + limits::SETTLE_DELAY_MAX)
-            || (self.stop.is_some() && !self.settlements.is_empty())
+            || (self.stop.is_some() && self.began.is_some())
     }
 
     pub(super) fn patience(&self, now: Instant) -> Duration {
@@ -180,6 +208,7 @@ impl Batch {
             accept.reply.send(answer).ok();
         }
         self.settlements.clear();
+        self.scraps.clear();
         self.bytes = 0;
     }
 
@@ -189,6 +218,7 @@ impl Batch {
             // The sender may have gone.
             accept.reply.send(Answer::Refused).ok();
         }
+        self.scraps.clear();
         self.bytes = 0;
     }
 }
@@ -573,6 +603,25 @@ fn oldest_waiting(connection: &Connection) -> Result<Option<i64>, rusqlite::Erro
         [],
         |row| row.get(0),
     )
+}
+
+/// Scraps kept; older ones make room.
+const SCRAPS_MAX: i64 = 2000;
+
+/// Keeps a scrap.
+pub(super) fn keep(connection: &Connection, names: &Names, scrap: &Scrap) -> Result<(), rusqlite::Error> {
+    connection
+        .prepare_cached("INSERT INTO scrap (link, at, cause, count, bytes) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![
+            names.links.get(scrap.link).copied().unwrap_or(0),
+            scrap.at.0,
+            scrap.cause,
+            i64::try_from(scrap.count).unwrap_or(i64::MAX),
+            scrap.bytes
+        ])?;
+    let oldest = connection.last_insert_rowid() - SCRAPS_MAX;
+    connection.prepare_cached("DELETE FROM scrap WHERE id <= ?1")?.execute([oldest])?;
+    Ok(())
 }
 
 /// What an earlier message with the same control id is to this one.

@@ -32,7 +32,7 @@ use super::{
     receipts::Receipts,
     rows::{LANES, Names, lane},
     shared::Shared,
-    transaction::{Batch, Deltas, Earlier, earlier},
+    transaction::{Batch, Deltas, Earlier, earlier, keep},
 };
 use crate::{
     flow::{Answer, Disposition, Facts, Understood, decide, poisoned},
@@ -40,12 +40,13 @@ use crate::{
     units::{ByteCount, Timestamp, limits},
 };
 
-pub use super::transaction::{Order, OrderOutcome, Settlement, SettlementKind};
+pub use super::transaction::{Order, OrderOutcome, Scrap, Settlement, SettlementKind};
 
 /// Something for the journal thread to do.
 pub(super) enum Request {
     Accept(Accept),
     Settle(Settlement),
+    Keep(Scrap),
     Order { order: Order, now: Timestamp, reply: oneshot::Sender<Result<OrderOutcome, Error>> },
     WriteBack,
     Stop { now: Timestamp, reply: oneshot::Sender<()> },
@@ -138,12 +139,17 @@ impl Journal {
         answer
     }
 
-    /// Records what became of a delivery. Waits for room, so a courier cannot run ahead of the disk without bound.
+    /// Records what became of a delivery.
     ///
     /// # Errors
-    /// [`Error::Stopped`] when the thread has ended: the delivery will be made again with the same key.
+    /// [`Error::Stopped`] when the thread has ended or has too much to do: the delivery is made again with the same key.
     pub fn settle(&self, settlement: Settlement) -> Result<(), Error> {
-        self.queue.send(Request::Settle(settlement)).map_err(|_| Error::Stopped)
+        self.queue.try_send(Request::Settle(settlement)).map_err(|_| Error::Stopped)
+    }
+
+    /// Keeps bytes that were not a message. They have been counted; when the thread has too much to do, they are let go.
+    pub fn keep(&self, scrap: Scrap) {
+        self.offer(Request::Keep(scrap));
     }
 
     /// Carries out a person's order.
@@ -303,6 +309,7 @@ impl Writer {
                     batch.push(accept, monotonic());
                 }
                 Request::Settle(settlement) => batch.settle(settlement, monotonic()),
+                Request::Keep(scrap) => batch.keep(scrap, monotonic()),
                 Request::Order { order, now, reply } => batch.orders.push((order, now, reply)),
                 Request::WriteBack => self.write_back(),
                 Request::Stop { now, reply } => batch.stop = Some((now, reply)),
@@ -367,6 +374,9 @@ impl Writer {
         }
         for settlement in &batch.settlements {
             deltas.settle(&self.opened.connection, &self.names, settlement)?;
+        }
+        for scrap in &batch.scraps {
+            keep(&self.opened.connection, &self.names, scrap)?;
         }
         deltas.flush(&self.opened.connection, &self.names)?;
         Ok(answers)

@@ -1,0 +1,357 @@
+//! The courier actor: one per destination.
+//!
+//! Messages: [`Stop`] (reply when nothing is in flight). Mailbox: the default bound. The machine is [`delivery::Courier`]; this
+//! shell reads the outbox when the machine wants to, sends what it hands out, and tells the journal what became of it. It holds
+//! nothing that must survive: what is not settled in the store is delivered again after a restart, under the same key (INV-04).
+
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
+
+use actix::{Actor, Addr, AsyncContext as _, Context, Handler, Message, ResponseFuture};
+use fail::fail_point;
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
+
+use super::{
+    clock::Clock,
+    journal::{Journal, Settle},
+};
+use crate::{
+    delivery::{self, Attempt, Change, Courier as Machine, DeadReason, Entry, Outcome, Settled, Verdict, Want, classify},
+    flow::Flows,
+    ids::OutboxId,
+    settings::{Destination, OnRefusal, Priority},
+    store::{
+        reader::{self, Due, Reader},
+        shared::Shared,
+        writer::{Settlement, SettlementKind},
+    },
+    telemetry::{AttemptResult, Signal, Telemetry},
+    units::limits,
+    uplink::{HttpClient, Reply},
+};
+
+mod request;
+
+/// Starts nothing new and waits for what is in flight.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Stop;
+
+/// What a courier needs.
+#[derive(Clone)]
+pub struct Plan {
+    /// Index into the settings' destinations.
+    pub destination: usize,
+    /// Row number of the destination.
+    pub row: i64,
+    /// The site's name, for delivery keys.
+    pub site: String,
+    /// The destination's settings.
+    pub settings: Arc<Destination>,
+    /// The site's flows: what is sent, and how a refusal is taken.
+    pub flows: Arc<Flows>,
+    /// Names in rows.
+    pub names: Arc<crate::store::rows::Names>,
+    /// The client.
+    pub client: HttpClient,
+    /// The outbox, for reading.
+    pub reader: Reader,
+    /// Facts of the journal thread.
+    pub shared: Arc<Shared>,
+    /// Where outcomes go.
+    pub journal: Addr<Journal>,
+    /// Where signals go.
+    pub telemetry: Arc<Telemetry>,
+    /// The clocks.
+    pub clock: Clock,
+}
+
+/// The actor.
+pub struct Courier {
+    inner: Rc<Inner>,
+}
+
+struct Inner {
+    plan: Plan,
+    machine: RefCell<Machine>,
+    /// Wakes the turning task.
+    turn: Notify,
+    /// Wakes a stop that waits for what is in flight.
+    landed: Notify,
+    stopping: std::cell::Cell<bool>,
+    turns: std::cell::Cell<u64>,
+}
+
+impl Courier {
+    /// Makes the courier of a destination.
+    pub fn new(plan: Plan) -> Self {
+        let machine = Machine::new(delivery::Plan {
+            in_flight: plan.settings.in_flight,
+            retry: plan.settings.retry,
+            endpoints: plan.settings.endpoints.len(),
+            window: limits::WINDOW_MAX,
+            seed: plan.destination as u64,
+        });
+        let inner = Inner {
+            plan,
+            machine: RefCell::new(machine),
+            turn: Notify::new(),
+            landed: Notify::new(),
+            stopping: std::cell::Cell::new(false),
+            turns: std::cell::Cell::new(0),
+        };
+        Self { inner: Rc::new(inner) }
+    }
+}
+
+impl Actor for Courier {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        let turning = Rc::clone(&self.inner);
+        context.spawn(actix::fut::wrap_future(async move { turning.run().await }));
+        let hearing = Rc::clone(&self.inner);
+        context.spawn(actix::fut::wrap_future(async move { hearing.hear().await }));
+    }
+}
+
+impl Handler<Stop> for Courier {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Stop, _: &mut Self::Context) -> Self::Result {
+        self.inner.stopping.set(true);
+        let inner = Rc::clone(&self.inner);
+        Box::pin(async move {
+            while inner.machine.borrow().in_flight() > 0 {
+                inner.landed.notified().await;
+            }
+        })
+    }
+}
+
+/// Longest sleep of the turning task: it then looks whether there is anything to do even if nobody woke it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Inner {
+    /// Turns the machine for ever: reads, sends, sleeps.
+    async fn run(self: Rc<Self>) {
+        loop {
+            self.turns.set(self.turns.get() + 1);
+            self.plan.shared.courier_turned(self.plan.destination);
+            while !self.stopping.get() && self.advance() {}
+            let now = self.plan.clock.steady();
+            let wake_at = self.machine.borrow().wake_at(now);
+            let wait = wake_at.map_or(PATIENCE, |at| at.since(now).min(PATIENCE));
+            // A time-out means that something may be due now.
+            timeout(wait.max(Duration::from_millis(1)), self.turn.notified()).await.ok();
+        }
+    }
+
+    /// Tells the machine when the journal has something new.
+    async fn hear(self: Rc<Self>) {
+        loop {
+            self.plan.shared.arrived(self.plan.destination).await;
+            for priority in [Priority::Stat, Priority::Urgent, Priority::Routine] {
+                self.machine.borrow_mut().arrived(priority);
+            }
+            self.turn.notify_one();
+        }
+    }
+
+    /// Starts one read and one delivery, if the machine has them; whether it had.
+    fn advance(self: &Rc<Self>) -> bool {
+        let now = self.plan.clock.steady();
+        let want = self.machine.borrow_mut().wants(now);
+        if let Some(want) = want {
+            actix_rt::spawn(Rc::clone(self).read(want));
+        }
+        let attempt = self.machine.borrow_mut().next(now);
+        if let Some(attempt) = attempt {
+            actix_rt::spawn(Rc::clone(self).deliver(attempt));
+        }
+        want.is_some() || attempt.is_some()
+    }
+
+    async fn read(self: Rc<Self>, want: Want) {
+        let row = self.plan.row;
+        let page = self.plan.reader.run(move |store| reader::page(store, row, want)).await;
+        let now = self.plan.clock.steady();
+        match page {
+            Ok(entries) => {
+                let entries: Vec<Entry> = entries.into_iter().map(|waiting| self.entry(waiting)).collect();
+                self.machine.borrow_mut().offer(now, want, entries);
+            }
+            Err(error) => {
+                self.plan.telemetry.tell(Signal::StoreError {
+                    operation: crate::telemetry::StoreOperation::Read,
+                    cause: &error,
+                });
+                sleep(READ_PAUSE).await;
+                self.machine.borrow_mut().unread(want);
+            }
+        }
+        self.turn.notify_one();
+    }
+
+    fn entry(&self, waiting: reader::Waiting) -> Entry {
+        let flow = self.plan.names.flow_index(waiting.flow).and_then(|flow| self.plan.flows.flow(flow));
+        Entry {
+            id: waiting.id,
+            key: waiting.ordering_key,
+            priority: waiting.priority,
+            on_refusal: flow.map_or(OnRefusal::Skip, |flow| flow.on_refusal),
+            enqueued_at: waiting.enqueued_at,
+            attempts: 0,
+            not_before: waiting.enqueued_at,
+        }
+    }
+
+    async fn deliver(self: Rc<Self>, attempt: Attempt) {
+        let row = self.plan.row;
+        let due = self.plan.reader.run(move |store| reader::due(store, row, attempt.id)).await;
+        match due {
+            Ok(Some(due)) => self.send(attempt, due).await,
+            // A person dealt with it, or its message is gone: there is nothing left to deliver.
+            Ok(None) => self.machine.borrow_mut().abandon(self.plan.clock.steady(), attempt.id),
+            Err(_) => {
+                sleep(READ_PAUSE).await;
+                let now = self.plan.clock.steady();
+                let outcome = Outcome::Retry { after: None, fault: delivery::Fault::Message };
+                self.machine.borrow_mut().settle(now, attempt.id, outcome);
+            }
+        }
+        self.landed.notify_one();
+        self.turn.notify_one();
+    }
+
+    async fn send(&self, attempt: Attempt, due: Due) {
+        let priority = due.waiting.priority;
+        let queued_at = due.waiting.enqueued_at;
+        let flow = self.plan.names.flow_index(due.waiting.flow);
+        let (outcome, status, body) = match request::build(&self.plan, &due) {
+            Ok(request) => {
+                let endpoint = self.plan.settings.endpoints.get(attempt.endpoint).map_or("", String::as_str);
+                fail_point!("delivery-before");
+                let reply = self.plan.client.post(endpoint, &request.headers, request.body).await;
+                fail_point!("delivery-after");
+                self.meaning(attempt, reply)
+            }
+            Err(error) => {
+                self.plan.telemetry.tell(Signal::RenderFailed { flow, entry: attempt.id, why: error.as_str() });
+                (Outcome::Refused { status: 0 }, None, Vec::new())
+            }
+        };
+        let now = self.plan.clock.steady();
+        let settled = self.machine.borrow_mut().settle(now, attempt.id, outcome);
+        let Some(settled) = settled else { return };
+        self.tell(attempt, flow, outcome, &settled, now.since(queued_at));
+        if let Some(settlement) = self.settlement(attempt, priority, status, body, settled.verdict) {
+            self.record(settlement).await;
+        }
+    }
+
+    /// A settlement that the journal cannot take now is offered again: the entry has left the machine and must leave the outbox.
+    async fn record(&self, settlement: Settlement) {
+        loop {
+            match self.plan.journal.send(Settle(settlement.clone())).await {
+                Ok(Ok(())) => return,
+                Ok(Err(_)) => sleep(READ_PAUSE).await,
+                // The box stops; the delivery is made again with the same key.
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn meaning(&self, attempt: Attempt, reply: Reply) -> (Outcome, Option<u16>, Vec<u8>) {
+        match reply {
+            Reply::Answer { status, retry_after, body } => {
+                let wall = self.plan.clock.wall();
+                (classify(status, retry_after.as_deref(), attempt.number, wall), Some(status), body)
+            }
+            Reply::Timeout => (Outcome::TIMEOUT, None, Vec::new()),
+            Reply::Unreachable => (Outcome::UNREACHABLE, None, Vec::new()),
+        }
+    }
+
+    fn settlement(
+        &self,
+        attempt: Attempt,
+        priority: Priority,
+        status: Option<u16>,
+        response: Vec<u8>,
+        verdict: Verdict,
+    ) -> Option<Settlement> {
+        let kind = match verdict {
+            Verdict::Delivered => SettlementKind::Delivered,
+            Verdict::DeadLetter(reason) => SettlementKind::DeadLetter { reason: word(reason), response },
+            Verdict::RetryAt { .. } | Verdict::Stopped { .. } => return None,
+        };
+        Some(Settlement {
+            id: attempt.id,
+            destination: self.plan.destination,
+            priority,
+            attempts: attempt.number,
+            status,
+            endpoint: attempt.endpoint,
+            at: self.plan.clock.wall(),
+            kind,
+        })
+    }
+
+    fn tell(&self, attempt: Attempt, flow: Option<usize>, outcome: Outcome, settled: &Settled, took: Duration) {
+        let telemetry = &self.plan.telemetry;
+        let destination = self.plan.destination;
+        let up = self.machine.borrow().view(self.plan.clock.steady()).up.unwrap_or(true);
+        telemetry.destination(destination).attempted(result(outcome), up);
+        match settled.verdict {
+            Verdict::Delivered => telemetry.flow(flow).delivered(took),
+            Verdict::DeadLetter(reason) => telemetry.tell(Signal::DeadLettered {
+                flow,
+                destination,
+                entry: attempt.id,
+                status: status_of(reason),
+            }),
+            Verdict::Stopped { status } => {
+                telemetry.tell(Signal::DestinationStopped { destination, entry: attempt.id, status });
+            }
+            Verdict::RetryAt { .. } => {}
+        }
+        for change in &settled.changes {
+            telemetry.tell(match *change {
+                Change::Opened { endpoint, pause } => Signal::BreakerOpened { destination, endpoint, pause },
+                Change::Closed { endpoint } => Signal::BreakerClosed { destination, endpoint },
+                Change::Switched { from, to } => Signal::EndpointSwitched { destination, from, to },
+                Change::Paused { endpoint, pause } => Signal::EndpointPaused { destination, endpoint, pause },
+            });
+        }
+    }
+}
+
+/// Pause after a failed read of the store.
+const READ_PAUSE: Duration = Duration::from_millis(200);
+
+const fn word(reason: DeadReason) -> &'static str {
+    match reason {
+        DeadReason::Refused { .. } => "refused",
+        DeadReason::TooOld => "too_old",
+    }
+}
+
+const fn status_of(reason: DeadReason) -> Option<u16> {
+    match reason {
+        DeadReason::Refused { status } => Some(status),
+        DeadReason::TooOld => None,
+    }
+}
+
+fn result(outcome: Outcome) -> AttemptResult {
+    match outcome.label() {
+        "ok" => AttemptResult::Ok,
+        "refused" => AttemptResult::Refused,
+        "timeout" => AttemptResult::Timeout,
+        "unreachable" => AttemptResult::Unreachable,
+        _ => AttemptResult::Retry,
+    }
+}

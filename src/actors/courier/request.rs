@@ -1,0 +1,73 @@
+//! What a delivery looks like on the wire: headers and body, made from the stored message alone.
+
+use super::Plan;
+use crate::{
+    delivery::{KeyParts, delivery_key, traceparent},
+    hl7::{Index, Message},
+    store::{reader::Due, rows::RAW},
+};
+
+/// A delivery as it is sent.
+pub(super) struct Request {
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) body: Vec<u8>,
+}
+
+/// Why a delivery cannot be made. What can refuse a message was asked before its acknowledgement, so each of these is a fault of
+/// the configuration since then.
+pub(super) enum Error {
+    /// The flow is no longer configured.
+    NoFlow,
+    /// The map is no longer there, or no longer takes the message.
+    NoMap,
+}
+
+impl Error {
+    pub(super) const fn as_str(&self) -> &'static str {
+        match self {
+            Self::NoFlow => "its flow is no longer configured",
+            Self::NoMap => "its map is gone or no longer takes it",
+        }
+    }
+}
+
+pub(super) fn build(plan: &Plan, due: &Due) -> Result<Request, Error> {
+    let flow = plan.names.flow_index(due.waiting.flow).and_then(|flow| plan.flows.flow(flow)).ok_or(Error::NoFlow)?;
+    let mut index = Index::default();
+    let is_message = index.parse(&due.message.raw).is_ok();
+    let message = is_message.then(|| Message::new(&due.message.raw, &index));
+    let part = |read: fn(&Message<'_>) -> Vec<u8>| message.as_ref().map(read).unwrap_or_default();
+    let key = delivery_key(&KeyParts {
+        site: &plan.site,
+        flow: flow.name.as_str(),
+        destination: plan.settings.name.as_str(),
+        msh3: &part(|message| message.sending_application().to_vec()),
+        msh4: &part(|message| message.sending_facility().to_vec()),
+        msh10: &part(|message| message.control_id().to_vec()),
+        content_hash: &due.message.content_hash,
+        map_version: &due.mapping,
+    });
+    let (content_type, body) = if due.mapping == RAW {
+        (raw_type(message.as_ref()), due.message.raw.clone())
+    } else {
+        let link = plan.names.links.iter().position(|row| *row == due.message.link);
+        let body = message
+            .as_ref()
+            .and_then(|message| plan.flows.render(&due.mapping, link, message, &due.message))
+            .ok_or(Error::NoMap)?;
+        ("application/fhir+json; charset=utf-8".to_owned(), body)
+    };
+    let headers = vec![
+        ("content-type", content_type),
+        ("idempotency-key", key.to_string()),
+        ("x-gurney-message", due.message.id.to_string()),
+        ("x-gurney-flow", flow.name.to_string()),
+        ("traceparent", traceparent(key)),
+    ];
+    Ok(Request { headers, body })
+}
+
+fn raw_type(message: Option<&Message<'_>>) -> String {
+    let charset = message.map_or("utf-8", |message| message.charset(None).encoding().name());
+    format!("application/hl7-v2; charset={charset}")
+}
