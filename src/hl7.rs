@@ -35,4 +35,6 @@ pub use message::{Component, Field, Message, MessageType, Repetition, Segment, V
 pub use path::{Path, PathError};
 
 #[cfg(test)]
+mod corpus_tests;
+#[cfg(test)]
 mod tests;

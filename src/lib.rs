@@ -12,3 +12,7 @@ pub mod phi;
 pub mod settings;
 pub mod units;
 pub mod wire;
+
+#[cfg(test)]
+#[path = "../tests/corpus/hl7.rs"]
+mod hl7_corpus;

@@ -4,10 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
-
-#[path = "../../../tests/corpus/hl7.rs"]
-mod corpus;
-use corpus::CORPUS;
+use crate::hl7_corpus::CORPUS;
 
 const LIMIT: usize = 4096;
 
