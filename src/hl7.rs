@@ -26,6 +26,7 @@ mod escape;
 mod index;
 mod message;
 mod path;
+pub mod show;
 
 pub use charset::{Charset, Choice, Encoding, Why};
 pub use delimiters::Delimiters;
@@ -34,5 +35,7 @@ pub use index::{Expected, Findings, Found, Index, ParseError, split_messages};
 pub use message::{Component, Field, Message, MessageType, Repetition, Segment, Value};
 pub use path::{Path, PathError};
 
+#[cfg(test)]
+mod corpus_tests;
 #[cfg(test)]
 mod tests;

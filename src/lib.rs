@@ -17,3 +17,7 @@ pub mod store;
 pub mod units;
 pub mod uplink;
 pub mod wire;
+
+#[cfg(test)]
+#[path = "../tests/corpus/hl7.rs"]
+mod hl7_corpus;

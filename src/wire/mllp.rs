@@ -193,8 +193,8 @@ impl Decoder {
     pub fn push(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             bytes = match self.state {
-                State::Outside => self.skip(bytes),
-                State::Inside => self.collect(bytes),
+                State::Outside => self.pass_over(bytes),
+                State::Inside => self.gather(bytes),
                 State::Ending => self.end(bytes),
                 State::Dropping => self.drop_until_mark(bytes),
                 State::DropEnding => self.end_dropping(bytes),
@@ -240,7 +240,7 @@ impl Decoder {
     }
 
     /// Between frames: passes over bytes up to the next VT.
-    fn skip<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+    fn pass_over<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
         let Some(at) = memchr(VT, bytes) else {
             self.skipped.add(bytes);
             if self.skipped.count >= limits::SKIPPED_RUN_BYTES_MAX {
@@ -256,7 +256,7 @@ impl Decoder {
     }
 
     /// In a frame: collects bytes up to the next VT or FS.
-    fn collect<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+    fn gather<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
         let Some(at) = memchr2(VT, FS, bytes) else {
             self.extend(bytes);
             return &[];
@@ -488,3 +488,6 @@ fn split_at_mark(bytes: &[u8], at: usize) -> (&[u8], &[u8]) {
 fn head(bytes: &[u8]) -> &[u8] {
     bytes.get(..limits::SKIPPED_BYTES_KEPT).unwrap_or(bytes)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,261 @@
+//! A message laid out for people: `gurney hl7 show FILE`.
+//!
+//! ```text
+//! PID  Patient identification
+//!   PID-3     Patient identifiers   9999^^^xx
+//!   PID-3[2]  Patient identifiers   99^^^xxx
+//! ```
+//!
+//! Values are masked unless asked otherwise: letters become `x`, digits `9`, what separates them stays, so that the
+//! shape can be judged without the data (INV-05). Fields that hold only codes of the protocol are shown as they are.
+//! Control and direction characters never reach the terminal. Does not check the message.
+
+mod names;
+
+use std::{borrow::Cow, collections::HashMap, fmt};
+
+use serde::Serialize;
+
+use self::names::SegmentNames;
+use super::{Charset, Encoding, Field, Message, Segment};
+
+/// Whether values are hidden.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Masking {
+    /// Letters and digits are replaced.
+    Masked,
+    /// Values are shown.
+    Clear,
+}
+
+/// A message laid out. With [`Masking::Clear`] it holds patient data.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct Layout {
+    /// The character set it was read with.
+    pub charset: &'static str,
+    /// Its segments, in order.
+    pub segments: Vec<SegmentLayout>,
+}
+
+/// A segment laid out.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct SegmentLayout {
+    /// Its name, such as `PID`.
+    pub name: String,
+    /// What it is about; empty where not known.
+    pub title: &'static str,
+    /// Its fields that say something, in order.
+    pub fields: Vec<FieldLayout>,
+}
+
+/// One repetition of a field laid out.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct FieldLayout {
+    /// Its address, such as `PID-3[2]`.
+    pub path: String,
+    /// What it is; empty where not known.
+    pub name: &'static str,
+    /// What it says, unescaped, with its inner delimiters.
+    pub value: String,
+}
+
+/// Lays `message` out; `configured` is the link's character set, where it has one.
+pub fn lay_out(message: &Message<'_>, masking: Masking, configured: Option<Encoding>) -> Layout {
+    let charset = message.charset(configured);
+    let mut occurrences = HashMap::new();
+    let segments = message.segments().map(|segment| {
+        let occurrence: &mut usize = occurrences.entry(segment.name()).or_default();
+        *occurrence += 1;
+        lay_out_segment(&segment, *occurrence, masking, &charset)
+    });
+    Layout { charset: charset.encoding().name(), segments: segments.collect() }
+}
+
+fn lay_out_segment(segment: &Segment<'_>, occurrence: usize, masking: Masking, charset: &Charset) -> SegmentLayout {
+    let known = names::of(segment.name());
+    let name = segment_name(segment, masking, charset);
+    let place = if occurrence > 1 { format!("{name}[{occurrence}]") } else { name.clone() };
+    let mut fields = Vec::new();
+    for number in 1..=segment.field_count() {
+        let masking = if known.is_some_and(|names| names.is_open(number)) { Masking::Clear } else { masking };
+        let title = known.map_or("", |names| names.field(number));
+        let field = segment.field(number);
+        for (repetition, value) in (1..).zip(values(&field, masking, charset)) {
+            let path =
+                if repetition > 1 { format!("{place}-{number}[{repetition}]") } else { format!("{place}-{number}") };
+            fields.push(FieldLayout { path, name: title, value });
+        }
+    }
+    SegmentLayout { name, title: known.map_or("", SegmentNames::title), fields }
+}
+
+/// The name; a line that is no segment may be a piece of data, and is hidden like data.
+fn segment_name(segment: &Segment<'_>, masking: Masking, charset: &Charset) -> String {
+    let name = segment.name();
+    let text = charset.text(name);
+    let plain = name.len() == 3 && name.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+    if plain { text.into_owned() } else { hide(text, masking) }
+}
+
+/// What the repetitions say; nothing where the field is empty.
+fn values(field: &Field<'_>, masking: Masking, charset: &Charset) -> impl Iterator<Item = String> {
+    field.repetitions().map(move |repetition| hide(charset.text(repetition.bytes()), masking))
+}
+
+fn hide(text: Cow<'_, str>, masking: Masking) -> String {
+    match masking {
+        Masking::Clear => text.into_owned(),
+        Masking::Masked => text.chars().map(mask).collect(),
+    }
+}
+
+fn mask(character: char) -> char {
+    match character {
+        _ if character.is_numeric() => '9',
+        _ if character.is_alphabetic() || !character.is_ascii() => 'x',
+        _ => character,
+    }
+}
+
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for segment in &self.segments {
+            writeln!(f, "{}  {}", printable(&segment.name), segment.title)?;
+            for field in &segment.fields {
+                let path = printable(&field.path);
+                writeln!(f, "  {path:<12} {:<32} {}", field.name, printable(&field.value))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Layout({} segments)", self.segments.len())
+    }
+}
+
+/// The text as a terminal can take it: no control or direction characters, and not without end.
+fn printable(text: &str) -> String {
+    let mut shown: String = text.chars().take(CHARACTERS_SHOWN_MAX).map(visible).collect();
+    let hidden = text.chars().skip(CHARACTERS_SHOWN_MAX).count();
+    if hidden > 0 {
+        shown += &format!("... and {hidden} more");
+    }
+    shown
+}
+
+fn visible(character: char) -> char {
+    match character {
+        '\r' | '\n' => '\u{21b5}',
+        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => '\u{fffd}',
+        _ if character.is_control() => '\u{fffd}',
+        _ => character,
+    }
+}
+
+/// Characters of one value that are printed.
+const CHARACTERS_SHOWN_MAX: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+    use super::*;
+    use crate::{hl7::Index, hl7_corpus::CORPUS};
+
+    fn shown(raw: &[u8], masking: Masking) -> Layout {
+        lay_out(&Index::of(raw).unwrap().message(raw), masking, None)
+    }
+
+    fn value<'l>(layout: &'l Layout, path: &str) -> &'l str {
+        let mut fields = layout.segments.iter().flat_map(|segment| &segment.fields);
+        fields.find(|field| field.path == path).map_or("", |field| &field.value)
+    }
+
+    const RAW: &[u8] = b"MSH|^~\\&|EHR|GH|||20260301||ADT^A03|17|P|2.5.1||||||UNICODE UTF-8\r\
+        PID|1||4711^^^GH~99^^^NHS||M\xc3\xbcller \\T\\ S\xc3\xb6hne^\xe8\x8a\xb1\xe5\xad\x90||19500102|F||\"\"\r\
+        OBX|1|NM|WT^Weight^L||71.5\rOBX|2|ST|X^X^L||stretcher\r";
+
+    #[test]
+    fn keeps_the_shape_and_hides_the_data() {
+        let layout = shown(RAW, Masking::Masked);
+        for (path, expected) in [
+            ("MSH-1", "|"),
+            ("MSH-2", "^~\\&"),
+            ("MSH-9", "ADT^A03"),
+            ("MSH-10", "17"),
+            ("PID-3", "9999^^^xx"),
+            ("PID-3[2]", "99^^^xxx"),
+            ("PID-5", "xxxxxx & xxxxx^xx"),
+            ("PID-7", "99999999"),
+            ("PID-10", "\"\""),
+            ("OBX-2", "NM"),
+            ("OBX-5", "99.9"),
+            ("OBX[2]-5", "xxxxxxxxx"),
+        ] {
+            assert_eq!(value(&layout, path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn shows_the_data_when_asked() {
+        let layout = shown(RAW, Masking::Clear);
+        assert_eq!(value(&layout, "PID-5"), "M\u{fc}ller & S\u{f6}hne^\u{82b1}\u{5b50}");
+        assert_eq!(layout.charset, "utf-8");
+    }
+
+    #[test]
+    fn lays_out_lines_with_names() {
+        let text = shown(RAW, Masking::Masked).to_string();
+        assert!(text.contains("\nPID  Patient identification\n"), "{text}");
+        assert!(text.contains("\n  PID-3[2]     Patient identifier list          99^^^xxx\n"), "{text}");
+    }
+
+    #[test]
+    fn serialises_for_programs() {
+        let json = serde_json::to_value(shown(RAW, Masking::Masked)).unwrap();
+        assert_eq!(json["segments"][1]["fields"][1]["path"], "PID-3");
+        assert_eq!(json["segments"][1]["title"], "Patient identification");
+    }
+
+    #[test]
+    fn hides_what_is_no_segment() {
+        let layout = shown(b"MSH|^~\\&|A\rNTE|1||first\nMrs Secret 17 lives\nZZ9|secret\r", Masking::Masked);
+        let text = layout.to_string();
+        assert!(!text.contains("ecret") && text.contains("xxx xxxxxx 99 xxxxx") && text.contains("ZZ9"), "{text}");
+    }
+
+    #[test]
+    fn sends_no_control_characters_to_the_terminal() {
+        let raw = b"MSH|^~\\&|\x1b[2J\\X1B\\[31m|\xe2\x80\xaeabc\rNTE|1||a\\X0D0A\\b\\.br\\c\x07\rNTE|2||";
+        let raw = [&raw[..], &b"y".repeat(5000)].concat();
+        for masking in [Masking::Clear, Masking::Masked] {
+            let text = shown(&raw, masking).to_string();
+            assert!(!text.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}'), "{text}");
+            assert!(text.contains("... and 4800 more"));
+            assert_eq!(text.lines().count(), 11);
+        }
+    }
+
+    #[test]
+    fn names_every_field_of_the_samples_that_it_should() {
+        for (sample, raw) in CORPUS {
+            let layout = shown(raw, Masking::Masked);
+            for segment in &layout.segments {
+                let local = segment.name.starts_with('Z') || ["RGS", "AIS", "QRD"].contains(&segment.name.as_str());
+                assert!(local || !segment.title.is_empty(), "{sample} {}", segment.name);
+                assert!(
+                    local || segment.fields.iter().all(|field| !field.name.is_empty()),
+                    "{sample} {}",
+                    segment.name
+                );
+            }
+            let text = layout.to_string();
+            for secret in ["Testfrau", "90000017", "MUSTER^", "Probe", "fräulein", "19500102", "5550100456", "S72.0"] {
+                assert!(!text.contains(secret), "{sample} {secret}");
+            }
+        }
+    }
+}
