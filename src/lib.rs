@@ -11,5 +11,6 @@ pub mod ids;
 pub mod mapping;
 pub mod phi;
 pub mod settings;
+pub mod telemetry;
 pub mod units;
 pub mod wire;
