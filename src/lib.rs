@@ -14,10 +14,7 @@ pub mod mapping;
 pub mod phi;
 pub mod settings;
 pub mod store;
+pub mod telemetry;
 pub mod units;
 pub mod uplink;
 pub mod wire;
-
-#[cfg(test)]
-#[path = "../tests/corpus/hl7.rs"]
-mod hl7_corpus;
