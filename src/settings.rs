@@ -1,12 +1,59 @@
 //! Typed, checked configuration.
 //!
-//! [`Settings`] is what the rest of the product sees: every name resolved, every value in range. How it is read
-//! from TOML, and what a fault looks like, stands in `settings/`. Secrets are names of credentials or paths to
-//! files, never values. Reads no files itself: text goes in, settings or faults come out.
+//! [`Settings`] is what the rest of the product sees: every name resolved, every value in range. [`read`] makes it
+//! from TOML of version 1, or says everything that is wrong; [`schema`] is the same format as JSON Schema. Secrets
+//! are names of credentials or paths to files, never values. Text goes in, settings or faults come out; only
+//! [`load`] touches the disk. Does not look whether files, devices, zones of other systems or addresses exist.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
-use crate::{ids::Name, units::ByteCount};
+use crate::{
+    ids::Name,
+    units::{ByteCount, Timestamp},
+};
+
+mod complaint;
+mod fault;
+mod fields;
+mod form;
+mod keys;
+pub mod load;
+mod merge;
+mod place;
+mod read;
+mod schema;
+mod secrets;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod words;
+
+pub use fault::{Fault, Faults, Location, Paint, Severity};
+pub use load::{LoadError, load};
+pub use read::read;
+pub use schema::schema;
+
+/// What the configuration is checked against.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// Maps that are installed: name and version.
+    pub maps: &'a [(&'a str, u32)],
+    /// The time of the check: accepted risks end.
+    pub now: Timestamp,
+}
+
+/// A configuration that Gurney starts with.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The settings.
+    pub settings: Settings,
+    /// What a person should look at.
+    pub warnings: Vec<Fault>,
+}
 
 /// A whole site, checked.
 #[derive(Clone, Debug)]
@@ -124,9 +171,17 @@ pub struct MllpServer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
     /// Its address with the host bits cleared.
-    pub address: std::net::IpAddr,
+    pub address: IpAddr,
     /// Its prefix length in bits.
     pub prefix: u8,
+}
+
+impl Network {
+    /// Whether `address` lies in it. An IPv4 address in IPv6 clothes (`::ffff:10.0.0.1`) counts as IPv4.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        address.is_ipv4() == self.address.is_ipv4() && words::first_address(address, self.prefix) == self.address
+    }
 }
 
 /// TLS of a listener.
@@ -270,6 +325,14 @@ pub struct TypePattern {
     pub code: Option<String>,
     /// Trigger event; `None` is any.
     pub trigger: Option<String>,
+}
+
+impl TypePattern {
+    /// Whether it takes messages of this code and trigger event.
+    pub fn matches(&self, code: &str, trigger: &str) -> bool {
+        self.code.as_deref().is_none_or(|wanted| wanted == code)
+            && self.trigger.as_deref().is_none_or(|wanted| wanted == trigger)
+    }
 }
 
 /// What is sent.

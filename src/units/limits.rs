@@ -78,6 +78,36 @@ pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Configuration file size.
 pub const CONFIGURATION_BYTES_MAX: u64 = 1 << 20;
+/// Files of one configuration: the main file and those of `conf.d`.
+pub const CONFIGURATION_FILES_MAX: usize = 100;
+/// Longest line of a configuration that is shown around a fault.
+pub const CONFIGURATION_EXCERPT_BYTES_MAX: usize = 400;
+/// Faults of one configuration that are shown; the rest is only counted.
+pub const FAULTS_MAX: usize = 100;
+/// Smallest frame limit a site may configure: below it ordinary messages are refused.
+pub const FRAME_BYTES_MIN: u64 = 1 << 10;
+/// Longest time for one frame a site may configure: 64 MiB do not fit a serial line in any case.
+pub const FRAME_TIMEOUT_MAX: Duration = Duration::from_secs(3600);
+/// Longest idle timeout a site may configure.
+pub const IDLE_TIMEOUT_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Longest response timeout a site may configure.
+pub const RESPONSE_TIMEOUT_MAX: Duration = Duration::from_secs(600);
+/// Smallest store a site may configure: two default frames, indexes and the ballast fit.
+pub const STORE_BYTES_MIN: u64 = 64_000_000;
+/// Largest store a site may configure.
+pub const STORE_BYTES_MAX: u64 = 16_000_000_000_000;
+/// Shortest time delivered messages are kept: repeated sends within it are recognised.
+pub const KEEP_MIN: Duration = Duration::from_secs(60);
+/// Longest time delivered messages are kept; what must be kept longer belongs to an archive.
+pub const KEEP_MAX: Duration = Duration::from_secs(3650 * 24 * 3600);
+/// Networks one listener may allow.
+pub const NETWORKS_MAX: usize = 256;
+/// Endpoints beside the preferred one.
+pub const FAILOVER_MAX: usize = 8;
+/// Message types of one flow.
+pub const PATTERNS_MAX: usize = 100;
+/// People a flow escalates to.
+pub const CONTACTS_MAX: usize = 20;
 /// Links, destinations and flows of one site, each.
 pub const NAMES_MAX: usize = 200;
 /// Metric series of one box.

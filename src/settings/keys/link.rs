@@ -1,0 +1,170 @@
+//! Keys of links, where messages come from: `[mllp.NAME]`, `[serial.NAME]`.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use super::{LISTENER, PATH, PLAINTEXT, SERVER_TLS, ZONE};
+use crate::{
+    settings::{
+        AckMode, FlowControl, Framing, Network, WhenRefused,
+        fields::{Absent, Key, Section},
+        form::{Choice, List, Size, Spelled, Time, Whole, Word},
+        words::{self, LineShape},
+    },
+    units::limits,
+};
+
+const ACK_FORM: Choice<AckMode> = Choice(&[
+    ("auto", Word::Means(AckMode::Auto)),
+    ("original", Word::Means(AckMode::Original)),
+    ("enhanced", Word::Means(AckMode::Enhanced)),
+]);
+
+pub(in crate::settings) static MLLP_LISTEN: Key<Spelled<SocketAddr>> = Key {
+    name: "listen",
+    form: LISTENER,
+    absent: Absent::Fault("senders connect to this address"),
+    example: "\"10.20.4.10:6661\"",
+    doc: "Address and port to listen at for MLLP.",
+};
+pub(in crate::settings) static ALLOW: Key<List<Spelled<Network>>> = Key {
+    name: "allow",
+    form: List {
+        item: Spelled {
+            wanted: "an IP network",
+            parse: words::network,
+            pattern: Some("^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$"),
+        },
+        count: 0..=limits::NETWORKS_MAX,
+    },
+    absent: Absent::Default("[]"),
+    example: "[\"10.20.8.0/28\"]",
+    doc: "Networks and addresses that may connect; empty means all.",
+};
+pub(in crate::settings) static ACK: Key<Choice<AckMode>> = Key {
+    name: "ack",
+    form: ACK_FORM,
+    absent: Absent::Default("\"auto\""),
+    example: "\"auto\"",
+    doc: "Acknowledgement mode: auto (MSH-15 and MSH-16 decide), original (AA, AE, AR) or enhanced (CA, CE, CR).",
+};
+pub(in crate::settings) static FRAME_MAX: Key<Size> = Key {
+    name: "frame_max",
+    form: Size(limits::FRAME_BYTES_MIN..=limits::FRAME_BYTES_MAX),
+    absent: Absent::Default("\"16 MiB\""),
+    example: "\"16 MiB\"",
+    doc: "Largest message that is accepted.",
+};
+pub(in crate::settings) static FRAME_TIMEOUT: Key<Time> = Key {
+    name: "frame_timeout",
+    form: Time(Duration::from_secs(1)..=limits::FRAME_TIMEOUT_MAX),
+    absent: Absent::Default("\"30 s\""),
+    example: "\"30 s\"",
+    doc: "Time a sender has to complete a message it began.",
+};
+pub(in crate::settings) static IDLE_TIMEOUT: Key<Time> = Key {
+    name: "idle_timeout",
+    form: Time(Duration::from_secs(1)..=limits::IDLE_TIMEOUT_MAX),
+    absent: Absent::Default("\"24 h\""),
+    example: "\"24 h\"",
+    doc: "Silence after which a connection is closed; dead peers are found earlier by TCP keepalive.",
+};
+pub(in crate::settings) static CONNECTIONS_MAX: Key<Whole> = Key {
+    name: "connections_max",
+    form: Whole(1..=limits::CONNECTIONS_MAX),
+    absent: Absent::Default("256"),
+    example: "256",
+    doc: "Connections served at once.",
+};
+pub(in crate::settings) static CONNECTIONS_PER_PEER: Key<Whole> = Key {
+    name: "connections_per_peer",
+    form: Whole(1..=limits::CONNECTIONS_MAX),
+    absent: Absent::Default("64"),
+    example: "64",
+    doc: "Connections served at once of one address; never more than `connections_max`.",
+};
+pub(in crate::settings) static WHEN_REFUSED: Key<Choice<WhenRefused>> = Key {
+    name: "when_refused",
+    form: Choice(&[("close", Word::Means(WhenRefused::Close)), ("error", Word::Means(WhenRefused::Error))]),
+    absent: Absent::Default("\"close\""),
+    example: "\"close\"",
+    doc: "While messages cannot be stored: close the connection, or answer AE (CE). Many senders skip a message on AE.",
+};
+pub(in crate::settings) static LINK_ZONE: Key<Spelled<String>> = Key {
+    name: "zone",
+    form: ZONE,
+    absent: Absent::Nothing,
+    example: "\"America/Chicago\"",
+    doc: "IANA time zone of this sender, where it differs from the site's.",
+};
+pub(in crate::settings) static MLLP: Section = Section {
+    kind: "mllp",
+    doc: "A source: HL7 v2 over MLLP, Gurney listening.",
+    keys: &[
+        &MLLP_LISTEN,
+        &ALLOW,
+        &ACK,
+        &FRAME_MAX,
+        &FRAME_TIMEOUT,
+        &IDLE_TIMEOUT,
+        &CONNECTIONS_MAX,
+        &CONNECTIONS_PER_PEER,
+        &WHEN_REFUSED,
+        &LINK_ZONE,
+        &SERVER_TLS,
+        &PLAINTEXT,
+    ],
+    later: &["connect", "quiet_after"],
+};
+
+pub(in crate::settings) static PORT: Key<Spelled<PathBuf>> = Key {
+    name: "port",
+    form: PATH,
+    absent: Absent::Fault("the device is told by its path"),
+    example: "\"/dev/serial/by-id/usb-FTDI_FT232R_A50285BI-if00-port0\"",
+    doc: "Device. Names under /dev/serial/by-id stay the same when plugs are moved.",
+};
+pub(in crate::settings) static LINE: Key<Spelled<LineShape>> = Key {
+    name: "line",
+    form: Spelled {
+        wanted: "speed and shape of the line",
+        parse: words::line_shape,
+        pattern: Some("^[0-9]+ +[78][NEOneo][12]$"),
+    },
+    absent: Absent::Fault("both ends of a serial line must agree on it"),
+    example: "\"9600 8N1\"",
+    doc: "Bits per second, then data bits, parity (N, E, O) and stop bits, as on the device.",
+};
+pub(in crate::settings) static FRAMING: Key<Choice<Framing>> = Key {
+    name: "framing",
+    form: Choice(&[
+        ("mllp", Word::Means(Framing::Mllp)),
+        ("hllp", Word::Later),
+        ("lis01", Word::Later),
+        ("line", Word::Later),
+    ]),
+    absent: Absent::Fault("devices mark the ends of a message in different ways"),
+    example: "\"mllp\"",
+    doc: "How the device marks the ends of a message.",
+};
+pub(in crate::settings) static FLOW_CONTROL: Key<Choice<FlowControl>> = Key {
+    name: "flow_control",
+    form: Choice(&[
+        ("none", Word::Means(FlowControl::None)),
+        ("rts-cts", Word::Means(FlowControl::Hardware)),
+        (
+            "xon-xoff",
+            Word::Refused(
+                "XON/XOFF takes the bytes 0x11 and 0x13 out of what is sent, which MLLP does not allow for; write `none` or `rts-cts`",
+            ),
+        ),
+    ]),
+    absent: Absent::Default("\"none\""),
+    example: "\"none\"",
+    doc: "Flow control: none, or rts-cts where the cable has those wires.",
+};
+pub(in crate::settings) static SERIAL: Section = Section {
+    kind: "serial",
+    doc: "A source: HL7 v2 over a serial line.",
+    keys: &[&PORT, &LINE, &FRAMING, &FLOW_CONTROL, &ACK, &FRAME_MAX, &FRAME_TIMEOUT, &LINK_ZONE],
+    later: &["quiet_after", "checksum", "role", "start", "end", "check", "reply"],
+};

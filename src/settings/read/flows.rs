@@ -1,0 +1,152 @@
+//! Reads flows, `[flow.NAME]`, and resolves the names in them.
+
+use std::collections::HashSet;
+
+use super::{NamedLink, Reader, destinations::NamedDestination};
+use crate::{
+    ids::Name,
+    settings::{
+        DestinationKind, Flow, Mapping,
+        complaint::{Complaint, Ground, listed, quoted},
+        fields::Fields,
+        keys::flow,
+        merge::Entry,
+        suggest::did_you_mean,
+    },
+};
+
+impl Reader<'_> {
+    pub(super) fn flows(
+        &mut self,
+        entries: &[&Entry<'_>],
+        links: &[NamedLink<'_>],
+        destinations: &[NamedDestination<'_>],
+    ) -> Option<Vec<Flow>> {
+        let mut written = HashSet::new();
+        let mut flows = Vec::new();
+        for entry in entries {
+            flows.push(self.flow(entry, links, destinations, &mut written));
+        }
+        for link in links.iter().filter(|link| !written.contains(&("from", link.name.to_owned()))) {
+            let warning =
+                Complaint::warning(link.place.clone(), format!("no flow takes messages from `{}`", link.name));
+            self.found.push(
+                warning
+                    .ground(Ground::Absence)
+                    .help("its messages would be accepted and go nowhere; add a flow, or take it away"),
+            );
+        }
+        for to in destinations.iter().filter(|to| !written.contains(&("to", to.name.to_owned()))) {
+            let warning = Complaint::warning(to.place.clone(), format!("no flow sends to `{}`", to.name));
+            self.found.push(warning.ground(Ground::Absence).help("add a flow, or take it away"));
+        }
+        flows.into_iter().collect()
+    }
+
+    fn flow(
+        &mut self,
+        entry: &Entry<'_>,
+        links: &[NamedLink<'_>],
+        destinations: &[NamedDestination<'_>],
+        written: &mut HashSet<(&'static str, String)>,
+    ) -> Option<Flow> {
+        let fields = &entry.fields;
+        let from = fields.read(&flow::FROM, &mut self.found);
+        let on = fields.read(&flow::ON, &mut self.found);
+        let to = fields.read(&flow::TO, &mut self.found);
+        let mapping = fields.read(&flow::MAPPING, &mut self.found);
+        let pattern = fields.read(&flow::PATTERN, &mut self.found);
+        let priority = fields.read(&flow::PRIORITY, &mut self.found);
+        let on_refusal = fields.read(&flow::ON_REFUSAL, &mut self.found);
+        let target = fields.read(&flow::TARGET, &mut self.found);
+        let owner = fields.read(&flow::OWNER, &mut self.found);
+        let department = fields.read(&flow::DEPARTMENT, &mut self.found);
+        let escalate = fields.read(&flow::ESCALATE, &mut self.found);
+
+        written.extend(from.iter().map(|name| ("from", name.clone())));
+        written.extend(to.iter().map(|name| ("to", name.clone())));
+        let link_names: Vec<_> = links.iter().map(|link| link.name).collect();
+        let destination_names: Vec<_> = destinations.iter().map(|to| to.name).collect();
+        let source = ("source", link_names.as_slice());
+        let target_names = ("destination", destination_names.as_slice());
+        let from = from.and_then(|name| self.resolve(fields, &flow::FROM, &name, source, target_names));
+        let to = to.and_then(|name| self.resolve(fields, &flow::TO, &name, target_names, source));
+        let kind = to.and_then(|index| destinations.get(index)).map(|to| to.kind);
+        if let Some(mapping) = &mapping {
+            self.check_mapping(fields, mapping, kind);
+        }
+        let owner = owner?;
+        Some(Flow {
+            name: Name::new(entry.name),
+            from: from?,
+            on: on?,
+            to: to?,
+            mapping: mapping?,
+            pattern: pattern?,
+            priority: priority?,
+            on_refusal: on_refusal?,
+            target: target?,
+            department: department.unwrap_or_else(|| owner.clone()),
+            owner,
+            escalate: escalate?,
+        })
+    }
+
+    /// The index of `name` among `wanted`, or a complaint.
+    fn resolve<F>(
+        &mut self,
+        fields: &Fields<'_>,
+        key: &crate::settings::fields::Key<F>,
+        name: &str,
+        wanted: (&str, &[&str]),
+        others: (&str, &[&str]),
+    ) -> Option<usize> {
+        let (role, names) = wanted;
+        let index = names.iter().position(|known| *known == name);
+        if index.is_some() {
+            return index;
+        }
+        let place = fields.place(key);
+        let complaint = if others.1.contains(&name) {
+            let otherwise = format!("`{}` takes a {role}", key.name);
+            Complaint::new(place, format!("{} is a {}, not a {role}", quoted(name), others.0)).help(otherwise)
+        } else {
+            let otherwise = if names.is_empty() {
+                format!("there is no {role} yet; add one")
+            } else {
+                format!("the {role}s are {}", listed(names.iter().copied(), "and"))
+            };
+            let help = did_you_mean(name, names.iter().copied(), otherwise);
+            Complaint::new(place, format!("there is no {role} {}", quoted(name))).help(help)
+        };
+        self.found.push(complaint.ground(Ground::Absence));
+        None
+    }
+
+    fn check_mapping(&mut self, fields: &Fields<'_>, mapping: &Mapping, kind: Option<DestinationKind>) {
+        let maps = self.known.maps;
+        let spelled: Vec<_> = maps.iter().map(|(name, version)| format!("{name}@{version}")).collect();
+        let place = fields.place(&flow::MAPPING);
+        match mapping {
+            Mapping::Raw if kind == Some(DestinationKind::Fhir) => {
+                let help = format!(
+                    "write a map that makes FHIR, such as {}",
+                    listed(spelled.iter().map(String::as_str), "or")
+                );
+                self.found.push(Complaint::new(place, "a FHIR server takes no raw HL7").help(help));
+            }
+            Mapping::Map { name, version } if !maps.contains(&(name.as_str(), *version)) => {
+                let written = format!("{name}@{version}");
+                let otherwise = format!("the maps are {}", listed(spelled.iter().map(String::as_str), "and"));
+                let of_this_name = spelled.iter().find(|map| map.split('@').next() == Some(name));
+                let help = match of_this_name {
+                    Some(map) => format!("`{map}` is there"),
+                    None if spelled.is_empty() => "no map is installed; write \"raw\" or install the map".to_owned(),
+                    None => did_you_mean(&written, spelled.iter().map(String::as_str), otherwise),
+                };
+                self.found.push(Complaint::new(place, format!("there is no map {}", quoted(&written))).help(help));
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Reads links: `[mllp.NAME]`, `[serial.NAME]`.
+
+use super::Reader;
+use crate::{
+    ids::Name,
+    settings::{
+        Link, LinkWire, MllpServer, SerialPort, WhenRefused,
+        complaint::Complaint,
+        keys::{PLAINTEXT, SERVER_TLS, link},
+        merge::Entry,
+    },
+};
+
+impl Reader<'_> {
+    pub(super) fn link(&mut self, entry: &Entry<'_>) -> Option<Link> {
+        let fields = &entry.fields;
+        let is_serial = entry.section.kind == link::SERIAL.kind;
+        let ack = fields.read(&link::ACK, &mut self.found);
+        let frame_max = fields.read(&link::FRAME_MAX, &mut self.found);
+        let frame_timeout = fields.read(&link::FRAME_TIMEOUT, &mut self.found);
+        let zone = fields.read(&link::LINK_ZONE, &mut self.found);
+        let wire = if is_serial { self.serial(entry) } else { self.mllp(entry) };
+        let when_refused = if is_serial {
+            // A line cannot be closed; silence is what makes the device send again.
+            Some(WhenRefused::Close)
+        } else {
+            fields.read(&link::WHEN_REFUSED, &mut self.found)
+        };
+        let frame_max = frame_max?;
+        if self.largest_frame.as_ref().is_none_or(|(largest, _)| frame_max > *largest) {
+            self.largest_frame = Some((frame_max, fields.place(&link::FRAME_MAX)));
+        }
+        Some(Link {
+            name: Name::new(entry.name),
+            ack: ack?,
+            when_refused: when_refused?,
+            frame_max,
+            zone,
+            frame_timeout: frame_timeout?,
+            wire: wire?,
+        })
+    }
+
+    fn mllp(&mut self, entry: &Entry<'_>) -> Option<LinkWire> {
+        let fields = &entry.fields;
+        let listen = fields.read(&link::MLLP_LISTEN, &mut self.found);
+        let allow = fields.read(&link::ALLOW, &mut self.found);
+        let connections_max = fields.read(&link::CONNECTIONS_MAX, &mut self.found);
+        let per_peer = fields.read(&link::CONNECTIONS_PER_PEER, &mut self.found);
+        let idle_timeout = fields.read(&link::IDLE_TIMEOUT, &mut self.found);
+        let tls = fields.read(&SERVER_TLS, &mut self.found);
+        let plaintext = fields.read(&PLAINTEXT, &mut self.found);
+        if let Some(listen) = listen {
+            self.listens(listen, entry, &link::MLLP_LISTEN);
+            let is_exposed = !listen.ip().is_loopback();
+            let in_plain = is_exposed && !fields.has(&SERVER_TLS);
+            let exposed = in_plain.then(|| fields.place(&link::MLLP_LISTEN));
+            let way_out = format!("encrypt it: tls = {}", SERVER_TLS.example);
+            self.check_plaintext(fields, exposed, plaintext.as_ref(), &way_out);
+            let lets_all_in = allow.as_ref().is_some_and(Vec::is_empty);
+            let asks_for_certificates = tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+            if is_exposed && lets_all_in && !asks_for_certificates {
+                let message = "every host that reaches this address may send";
+                let help = format!("name the senders' networks: allow = {}", link::ALLOW.example);
+                self.found.push(Complaint::warning(fields.place(&link::MLLP_LISTEN), message).help(help));
+            }
+        }
+        let (connections_max, per_peer) = (connections_max?, per_peer?);
+        if fields.has(&link::CONNECTIONS_PER_PEER) && per_peer > connections_max {
+            let message = format!("one address may not hold more than all {connections_max} connections");
+            let complaint = Complaint::new(fields.place(&link::CONNECTIONS_PER_PEER), message);
+            self.found.push(complaint.help("make it smaller, or `connections_max` larger"));
+        }
+        Some(LinkWire::MllpServer(MllpServer {
+            listen: listen?,
+            allow: allow?,
+            connections_max,
+            connections_per_peer_max: per_peer.min(connections_max),
+            idle_timeout: idle_timeout?,
+            tls,
+        }))
+    }
+
+    fn serial(&mut self, entry: &Entry<'_>) -> Option<LinkWire> {
+        let fields = &entry.fields;
+        let port = fields.read(&link::PORT, &mut self.found);
+        let line = fields.read(&link::LINE, &mut self.found);
+        let framing = fields.read(&link::FRAMING, &mut self.found);
+        let flow_control = fields.read(&link::FLOW_CONTROL, &mut self.found);
+        if let Some(port) = &port {
+            self.devices.push((port.clone(), fields.place(&link::PORT)));
+        }
+        let line = line?;
+        if line.data_bits == 7 {
+            let message = "a line of 7 data bits carries no letters beyond ASCII";
+            let help = "use 8 data bits if the device can; otherwise names with other letters arrive wrong";
+            self.found.push(Complaint::warning(fields.place(&link::LINE), message).help(help));
+        }
+        Some(LinkWire::Serial(SerialPort {
+            port: port?,
+            baud: line.baud,
+            data_bits: line.data_bits,
+            parity: line.parity,
+            stop_bits: line.stop_bits,
+            flow_control: flow_control?,
+            framing: framing?,
+        }))
+    }
+}
