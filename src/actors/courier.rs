@@ -20,14 +20,16 @@ use super::{
 use crate::{
     delivery::{self, Attempt, Change, Courier as Machine, DeadReason, Entry, Outcome, Settled, Verdict, Want, classify},
     flow::Flows,
-    ids::OutboxId,
     settings::{Destination, OnRefusal, Priority},
     store::{
         reader::{self, Due, Reader},
         shared::Shared,
         writer::{Settlement, SettlementKind},
     },
-    telemetry::{AttemptResult, Signal, Telemetry},
+    telemetry::{
+        DestinationSignal, FlowMeter, FlowSignal, StoreSignal, Telemetry,
+        labels::{AttemptResult, Stage, StoreOperation},
+    },
     units::limits,
     uplink::{HttpClient, Reply},
 };
@@ -184,10 +186,7 @@ impl Inner {
                 self.machine.borrow_mut().offer(now, want, entries);
             }
             Err(error) => {
-                self.plan.telemetry.tell(Signal::StoreError {
-                    operation: crate::telemetry::StoreOperation::Read,
-                    cause: &error,
-                });
+                self.plan.telemetry.store().tell(StoreSignal::Failed { operation: StoreOperation::Read, cause: &error });
                 sleep(READ_PAUSE).await;
                 self.machine.borrow_mut().unread(want);
             }
@@ -239,8 +238,8 @@ impl Inner {
                 self.meaning(attempt, reply)
             }
             Err(error) => {
-                self.plan.telemetry.tell(Signal::RenderFailed { flow, entry: attempt.id, why: error.as_str() });
-                (Outcome::Refused { status: 0 }, None, Vec::new())
+                self.flow_meter(flow).error(Stage::Map);
+                (Outcome::Refused { status: 0 }, None, error.as_str().as_bytes().to_vec())
             }
         };
         let now = self.plan.clock.steady();
@@ -301,31 +300,32 @@ impl Inner {
     }
 
     fn tell(&self, attempt: Attempt, flow: Option<usize>, outcome: Outcome, settled: &Settled, took: Duration) {
-        let telemetry = &self.plan.telemetry;
-        let destination = self.plan.destination;
+        let meter = self.plan.telemetry.destination(self.plan.destination);
         let up = self.machine.borrow().view(self.plan.clock.steady()).up.unwrap_or(true);
-        telemetry.destination(destination).attempted(result(outcome), up);
+        meter.attempted(AttemptResult::of(outcome.label()).unwrap_or(AttemptResult::Retry), up);
         match settled.verdict {
-            Verdict::Delivered => telemetry.flow(flow).delivered(took),
-            Verdict::DeadLetter(reason) => telemetry.tell(Signal::DeadLettered {
-                flow,
-                destination,
-                entry: attempt.id,
-                status: status_of(reason),
-            }),
-            Verdict::Stopped { status } => {
-                telemetry.tell(Signal::DestinationStopped { destination, entry: attempt.id, status });
+            Verdict::Delivered => self.flow_meter(flow).delivered(took),
+            Verdict::DeadLetter(reason) => {
+                self.flow_meter(flow).tell(FlowSignal::DeadLettered { entry: attempt.id, reason: word(reason) });
             }
+            Verdict::Stopped { status } => meter.tell(DestinationSignal::Stopped { entry: attempt.id, status }),
             Verdict::RetryAt { .. } => {}
         }
+        let now = self.plan.clock.steady();
         for change in &settled.changes {
-            telemetry.tell(match *change {
-                Change::Opened { endpoint, pause } => Signal::BreakerOpened { destination, endpoint, pause },
-                Change::Closed { endpoint } => Signal::BreakerClosed { destination, endpoint },
-                Change::Switched { from, to } => Signal::EndpointSwitched { destination, from, to },
-                Change::Paused { endpoint, pause } => Signal::EndpointPaused { destination, endpoint, pause },
+            meter.tell(match *change {
+                Change::Opened { endpoint, until } => {
+                    DestinationSignal::BreakerOpened { endpoint, pause: until.since(now) }
+                }
+                Change::Closed { endpoint } => DestinationSignal::BreakerClosed { endpoint },
+                Change::Switched { from, to } => DestinationSignal::Switched { from, to },
+                Change::Paused { endpoint, until } => DestinationSignal::Paused { endpoint, pause: until.since(now) },
             });
         }
+    }
+
+    fn flow_meter(&self, flow: Option<usize>) -> &FlowMeter {
+        flow.map_or_else(|| self.plan.telemetry.unrouted(), |flow| self.plan.telemetry.flow(flow))
     }
 }
 
@@ -336,22 +336,5 @@ const fn word(reason: DeadReason) -> &'static str {
     match reason {
         DeadReason::Refused { .. } => "refused",
         DeadReason::TooOld => "too_old",
-    }
-}
-
-const fn status_of(reason: DeadReason) -> Option<u16> {
-    match reason {
-        DeadReason::Refused { status } => Some(status),
-        DeadReason::TooOld => None,
-    }
-}
-
-fn result(outcome: Outcome) -> AttemptResult {
-    match outcome.label() {
-        "ok" => AttemptResult::Ok,
-        "refused" => AttemptResult::Refused,
-        "timeout" => AttemptResult::Timeout,
-        "unreachable" => AttemptResult::Unreachable,
-        _ => AttemptResult::Retry,
     }
 }

@@ -17,7 +17,10 @@ use crate::{
     hl7::{Index, ack::Code, split_messages},
     settings::{Link, WhenRefused},
     store::writer::Scrap,
-    telemetry::{AckCode, FrameFault, Signal, Telemetry},
+    telemetry::{
+        LinkSignal, Telemetry,
+        labels::{AckCode, FrameFault},
+    },
     units::Timestamp,
     wire::mllp::Cause,
 };
@@ -123,7 +126,7 @@ impl Intake {
     /// Counts bytes that were not a plain frame, and keeps their beginning for a person.
     pub fn noise(&self, cause: Cause, bytes: Vec<u8>, count: u64) {
         let dropped = usize::try_from(count).unwrap_or(usize::MAX);
-        self.telemetry.tell(Signal::FrameError { link: self.link, fault: fault(cause), dropped });
+        self.telemetry.link(self.link).tell(LinkSignal::FrameError { fault: fault(cause), dropped });
         if !bytes.is_empty() {
             let scrap = Scrap { link: self.link, at: self.clock.wall(), cause: cause.as_str(), count, bytes };
             // Kept for convenience only: a journal that has too much to do leaves the count.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
+use jiff::tz::TimeZone;
 
 use super::{Fault, Route, RouteVerdict, Understood};
 use crate::{
@@ -16,6 +17,7 @@ use crate::{
 pub struct Flows {
     flows: Vec<Flow>,
     by_link: Vec<Vec<usize>>,
+    zones: Vec<TimeZone>,
 }
 
 impl Flows {
@@ -25,7 +27,27 @@ impl Flows {
             let is_from = |at: &usize| settings.flows.get(*at).is_some_and(|flow| flow.from == link);
             (0..settings.flows.len()).filter(is_from).collect()
         };
-        Self { flows: settings.flows.clone(), by_link: (0..settings.links.len()).map(of_link).collect() }
+        let zone = |name: &str| jiff::tz::db().get(name).unwrap_or(TimeZone::UTC);
+        Self {
+            flows: settings.flows.clone(),
+            by_link: (0..settings.links.len()).map(of_link).collect(),
+            zones: settings.links.iter().map(|link| zone(link.zone.as_ref().unwrap_or(&settings.zone))).collect(),
+        }
+    }
+
+    /// A flow, by its index in the settings.
+    pub fn flow(&self, index: usize) -> Option<&Flow> {
+        self.flows.get(index)
+    }
+
+    /// The zone of a link's times.
+    pub fn zone(&self, link: usize) -> TimeZone {
+        self.zones.get(link).cloned().unwrap_or(TimeZone::UTC)
+    }
+
+    /// What `mapping` makes of a stored message; `None` if the map is gone or refuses it.
+    pub fn render(&self, _mapping: &str, _link: Option<usize>, _message: &Message<'_>) -> Option<Vec<u8>> {
+        None
     }
 
     /// Reads one message that came over `link`.

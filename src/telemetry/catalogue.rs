@@ -73,6 +73,8 @@ catalogue! {
     interface_connections_refused_total: IntCounterVec =
         "gurney_interface_connections_refused_total", ["interface", "reason"],
         "Peer connections that were not let in.";
+    interface_connections_lost_total: IntCounterVec = "gurney_interface_connections_lost_total", ["interface"],
+        "Peer connections that ended other than by the peer closing them.";
     interface_reconnects_total: IntCounterVec = "gurney_interface_reconnects_total", ["interface"],
         "Reconnections after a lost or refused connection.";
     interface_last_message_timestamp_seconds: GaugeVec =

@@ -81,6 +81,8 @@ labels! {
         PeerFull = "peer_full",
         /// The TLS handshake failed.
         Tls = "tls",
+        /// The connection could not be accepted: out of descriptors, most likely.
+        Accept = "accept",
     }
 
     /// The final state of a message in a flow.
@@ -93,6 +95,8 @@ labels! {
         Duplicate = "duplicate",
         /// Consent forbids it.
         Withheld = "withheld",
+        /// A person must decide.
+        Held = "held",
         /// It was set aside for a person.
         DeadLetter = "dead_letter",
         /// It could not be processed; its bytes are kept.

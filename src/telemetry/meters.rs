@@ -23,6 +23,7 @@ pub struct LinkMeter {
     connections: IntGauge,
     reconnects: IntCounter,
     refused: PerLabel<IntCounter>,
+    lost: IntCounter,
     last_message: Gauge,
     frame_errors: PerLabel<IntCounter>,
     bytes: IntCounter,
@@ -50,6 +51,7 @@ impl LinkMeter {
             refused: PerLabel::new::<Refusal>(|reason| {
                 families.interface_connections_refused_total.with_label_values(&[link.name.as_str(), reason])
             }),
+            lost: families.interface_connections_lost_total.with_label_values(&name),
             last_message: families.interface_last_message_timestamp_seconds.with_label_values(&name),
             frame_errors: PerLabel::new::<FrameFault>(|kind| {
                 families.interface_frame_errors_total.with_label_values(&[link.name.as_str(), kind])
@@ -94,6 +96,19 @@ impl LinkMeter {
     /// Counts a peer that left.
     pub fn disconnected(&self) {
         self.connections.dec();
+    }
+
+    /// Whether the link can pass messages.
+    pub fn is_up(&self) -> bool {
+        self.up.get() == 1
+    }
+
+    pub(super) fn accept_failed(&self) -> u64 {
+        counted(self.refused.at(Refusal::Accept))
+    }
+
+    pub(super) fn peer_lost(&self) -> u64 {
+        counted(&self.lost)
     }
 
     pub(super) fn set_up(&self, up: bool) {

@@ -86,6 +86,18 @@ pub enum LinkSignal<'a> {
         /// Why.
         cause: &'a dyn Error,
     },
+    /// A connection could not be accepted: out of descriptors, most likely.
+    AcceptFailed {
+        /// Why.
+        cause: &'a dyn Error,
+    },
+    /// A peer's connection ended other than by the peer closing it between messages.
+    PeerLost {
+        /// The peer.
+        peer: SocketAddr,
+        /// Why.
+        cause: &'a dyn Error,
+    },
     /// A peer was not let in.
     PeerRefused {
         /// The peer.
@@ -257,6 +269,18 @@ impl LinkMeter {
             LinkSignal::Down { cause } => {
                 self.set_up(false);
                 error!(interface, cause = chain(cause), "link down");
+            }
+            LinkSignal::AcceptFailed { cause } => {
+                let count = self.accept_failed();
+                if worth_a_line(count) {
+                    warn!(interface, cause = chain(cause), count, "cannot accept a connection");
+                }
+            }
+            LinkSignal::PeerLost { peer, cause } => {
+                let count = self.peer_lost();
+                if worth_a_line(count) {
+                    warn!(interface, %peer, cause = chain(cause), count, "connection ended early");
+                }
             }
             LinkSignal::PeerRefused { peer, why } => {
                 let count = self.refused(why);

@@ -53,7 +53,7 @@ pub(super) fn build(plan: &Plan, due: &Due) -> Result<Request, Error> {
         let link = plan.names.links.iter().position(|row| *row == due.message.link);
         let body = message
             .as_ref()
-            .and_then(|message| plan.flows.render(&due.mapping, link, message, &due.message))
+            .and_then(|message| plan.flows.render(&due.mapping, link, message))
             .ok_or(Error::NoMap)?;
         ("application/fhir+json; charset=utf-8".to_owned(), body)
     };

@@ -1,0 +1,181 @@
+//! The supervision tree: everything that runs, started downstream first.
+//!
+//! ```text
+//! journal            the writer thread, its maintenance and the readers
+//! courier            one per destination, on the thread of deliveries
+//! mllp_listener      one per listener \  on the thread of links
+//! serial_port        one per port     /
+//! watchdog           looks at all of the above
+//! ```
+//! A panic anywhere but in the decision ends the process (see `node`), and systemd starts it clean: actix would lose the actor
+//! for good. An actor that stops advancing is named by the watchdog, which then lets systemd restart the box.
+
+use std::{net::TcpListener, sync::Arc};
+
+use actix::{Actor as _, Addr, Arbiter};
+
+use super::{
+    clock::Clock,
+    courier::{self, Courier},
+    intake::Intake,
+    journal::{self, Journal},
+    mllp_listener::{self, MllpListener},
+    serial_port::{self, SerialPort},
+    tls,
+    watchdog::Watchdog,
+};
+use crate::{
+    flow::Flows,
+    settings::{LinkWire, Settings},
+    store::{self, reader::Reader, rows::Names},
+    telemetry::Telemetry,
+    uplink::{self, HttpClient},
+};
+
+/// Why the tree cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A destination's client cannot be made.
+    #[error("destination {name}")]
+    Destination {
+        /// Which one.
+        name: String,
+        /// Why.
+        #[source]
+        source: uplink::Error,
+    },
+    /// A listener's TLS cannot be set up.
+    #[error("link {name}")]
+    Tls {
+        /// Which one.
+        name: String,
+        /// Why.
+        #[source]
+        source: tls::Error,
+    },
+    /// A reader cannot be started.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// What the tree is made of.
+pub struct Plan {
+    /// The configuration.
+    pub settings: Arc<Settings>,
+    /// The flows made of it.
+    pub flows: Arc<Flows>,
+    /// The running store.
+    pub store: store::Journal,
+    /// Its names.
+    pub names: Arc<Names>,
+    /// For the couriers.
+    pub reader: Reader,
+    /// Bound sockets, by the index of their link.
+    pub sockets: Vec<(usize, TcpListener)>,
+    /// Where signals go.
+    pub telemetry: Arc<Telemetry>,
+    /// The clocks.
+    pub clock: Clock,
+}
+
+/// The running tree.
+pub struct Tree {
+    /// The journal, for the admin socket.
+    pub journal: Addr<Journal>,
+    couriers: Vec<Addr<Courier>>,
+    listeners: Vec<Addr<MllpListener>>,
+    ports: Vec<Addr<SerialPort>>,
+    clock: Clock,
+}
+
+impl Tree {
+    /// Starts everything, downstream first, so that nothing is taken in before there is a place for it.
+    ///
+    /// # Errors
+    /// If a certificate or a reader is not to be had; nothing listens then.
+    pub fn start(plan: Plan) -> Result<Self, Error> {
+        let journal = Journal::new(plan.store.clone()).start();
+        let couriers = start_couriers(&plan, &journal)?;
+        let (listeners, ports) = links(&plan, &journal)?;
+        let names: Vec<String> = plan.settings.destinations.iter().map(|to| to.name.to_string()).collect();
+        let shared = Arc::clone(plan.store.shared());
+        Watchdog::new(shared, Arc::clone(&plan.telemetry), plan.clock, &names).start();
+        Ok(Self {
+            journal,
+            couriers,
+            listeners: listeners.into_iter().map(MllpListener::start).collect(),
+            ports: ports.into_iter().map(SerialPort::start).collect(),
+            clock: plan.clock,
+        })
+    }
+
+    /// Stops as a drain: links first, then couriers at the end of their attempts, then the journal.
+    pub async fn stop(&self) {
+        for listener in &self.listeners {
+            // An actor that is gone has nothing left to stop.
+            listener.send(mllp_listener::Stop).await.ok();
+        }
+        for port in &self.ports {
+            port.send(serial_port::Stop).await.ok();
+        }
+        for courier in &self.couriers {
+            courier.send(courier::Stop).await.ok();
+        }
+        self.journal.send(journal::Stop(self.clock.wall())).await.ok();
+    }
+}
+
+/// Couriers have a thread of their own: a burst of deliveries must not delay acknowledgements.
+fn start_couriers(plan: &Plan, journal: &Addr<Journal>) -> Result<Vec<Addr<Courier>>, Error> {
+    let arbiter = Arbiter::new().handle();
+    let mut couriers = Vec::new();
+    for (index, destination) in plan.settings.destinations.iter().enumerate() {
+        let fails = |source| Error::Destination { name: destination.name.to_string(), source };
+        let courier = courier::Plan {
+            destination: index,
+            row: plan.names.destinations.get(index).copied().unwrap_or(0),
+            site: plan.settings.site.clone(),
+            settings: Arc::new(destination.clone()),
+            flows: Arc::clone(&plan.flows),
+            names: Arc::clone(&plan.names),
+            client: HttpClient::new(destination).map_err(fails)?,
+            reader: plan.reader.clone(),
+            shared: Arc::clone(plan.store.shared()),
+            journal: journal.clone(),
+            telemetry: Arc::clone(&plan.telemetry),
+            clock: plan.clock,
+        };
+        couriers.push(Courier::start_in_arbiter(&arbiter, |_| Courier::new(courier)));
+    }
+    Ok(couriers)
+}
+
+type Links = (Vec<MllpListener>, Vec<SerialPort>);
+
+fn links(plan: &Plan, journal: &Addr<Journal>) -> Result<Links, Error> {
+    let (mut listeners, mut ports) = (Vec::new(), Vec::new());
+    for (index, link) in plan.settings.links.iter().enumerate() {
+        let intake = Intake {
+            link: index,
+            settings: Arc::new(link.clone()),
+            zone: plan.flows.zone(index),
+            flows: Arc::clone(&plan.flows),
+            journal: journal.clone(),
+            telemetry: Arc::clone(&plan.telemetry),
+            clock: plan.clock,
+        };
+        match &link.wire {
+            LinkWire::Serial(port) => ports.push(SerialPort::new(port.clone(), intake)),
+            LinkWire::MllpServer(server) => {
+                let fails = |source| Error::Tls { name: link.name.to_string(), source };
+                let acceptor = server.tls.as_ref().map(tls::acceptor).transpose().map_err(fails)?;
+                for (_, socket) in plan.sockets.iter().filter(|(of, _)| *of == index) {
+                    if let Ok(socket) = socket.try_clone() {
+                        listeners.push(MllpListener::new(socket, server.clone(), acceptor.clone(), intake.clone()));
+                    }
+                }
+            }
+        }
+    }
+    Ok((listeners, ports))
+}
