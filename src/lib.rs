@@ -18,3 +18,7 @@ pub mod telemetry;
 pub mod units;
 pub mod uplink;
 pub mod wire;
+
+#[cfg(test)]
+#[path = "../tests/corpus/hl7.rs"]
+mod hl7_corpus;
