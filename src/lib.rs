@@ -13,5 +13,6 @@ pub mod mapping;
 pub mod phi;
 pub mod settings;
 pub mod store;
+pub mod telemetry;
 pub mod units;
 pub mod wire;

@@ -1,0 +1,214 @@
+//! The values that labels may take, as closed lists: no patient, message or free text ever becomes a label.
+
+use crate::settings::Priority;
+
+/// A closed list of label values.
+pub trait Label: Copy + 'static {
+    /// Every value, in the order of the declaration.
+    const ALL: &'static [Self];
+
+    /// The value as text.
+    fn text(self) -> &'static str;
+
+    /// Its place in [`Self::ALL`].
+    fn place(self) -> usize;
+}
+
+macro_rules! labels {
+    ($($(#[$meta:meta])* $name:ident { $($(#[$value_meta:meta])* $value:ident = $text:literal,)+ })+) => {$(
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$value_meta])* $value,)+
+        }
+
+        impl Label for $name {
+            const ALL: &'static [Self] = &[$(Self::$value,)+];
+
+            fn text(self) -> &'static str {
+                match self {
+                    $(Self::$value => $text,)+
+                }
+            }
+
+            fn place(self) -> usize {
+                self as usize
+            }
+        }
+    )+};
+}
+
+labels! {
+    /// The code of an acknowledgement (MSA-1).
+    AckCode {
+        /// Application accept.
+        Aa = "AA",
+        /// Application error.
+        Ae = "AE",
+        /// Application reject.
+        Ar = "AR",
+        /// Commit accept.
+        Ca = "CA",
+        /// Commit error.
+        Ce = "CE",
+        /// Commit reject.
+        Cr = "CR",
+    }
+
+    /// Why bytes of a link did not become a frame.
+    FrameFault {
+        /// Start, end or order of the frame's marks.
+        Framing = "framing",
+        /// Parity, on a serial line.
+        Parity = "parity",
+        /// The receiver was too slow, on a serial line.
+        Overrun = "overrun",
+        /// The checksum does not match.
+        Checksum = "checksum",
+        /// The frame was not completed in time.
+        Timeout = "timeout",
+        /// The frame is larger than the link accepts.
+        Oversize = "oversize",
+    }
+
+    /// Why a peer was not let in.
+    Refusal {
+        /// Its address is not on the list.
+        Address = "address",
+        /// The link serves as many connections as it may.
+        Full = "full",
+        /// The peer has as many connections as it may.
+        PeerFull = "peer_full",
+        /// The TLS handshake failed.
+        Tls = "tls",
+    }
+
+    /// The final state of a message in a flow.
+    Ending {
+        /// The destination confirmed it.
+        Delivered = "delivered",
+        /// No rule wanted it.
+        Filtered = "filtered",
+        /// It had been taken before.
+        Duplicate = "duplicate",
+        /// Consent forbids it.
+        Withheld = "withheld",
+        /// It was set aside for a person.
+        DeadLetter = "dead_letter",
+        /// It could not be processed; its bytes are kept.
+        Quarantined = "quarantined",
+    }
+
+    /// A stage of processing.
+    Stage {
+        /// Bytes to message.
+        Parse = "parse",
+        /// Message against its profile.
+        Validate = "validate",
+        /// Who it is about.
+        Identity = "identity",
+        /// Whether it may go.
+        Consent = "consent",
+        /// Message to outgoing body.
+        Map = "map",
+        /// Body to destination.
+        Deliver = "deliver",
+    }
+
+    /// Why a message was lost.
+    Loss {
+        /// The store was full.
+        StoreFull = "store_full",
+        /// Its row is unreadable.
+        Corrupt = "corrupt",
+        /// It expired before it was delivered.
+        Expired = "expired",
+    }
+
+    /// An operation of the store.
+    StoreOperation {
+        /// Read.
+        Read = "read",
+        /// Write or commit.
+        Write = "write",
+        /// Making data durable.
+        Sync = "sync",
+        /// Integrity check.
+        Integrity = "integrity",
+    }
+
+    /// How full the store is.
+    StoreLevel {
+        /// All is taken.
+        Normal = "normal",
+        /// All is taken; a person should look.
+        Warn = "warn",
+        /// Only what must be taken is taken.
+        Shed = "shed",
+        /// Nothing is taken.
+        Refuse = "refuse",
+    }
+
+    /// The result of a delivery attempt.
+    AttemptResult {
+        /// Confirmed.
+        Ok = "ok",
+        /// The destination asked to try again.
+        Retry = "retry",
+        /// The destination will never take it.
+        Refused = "refused",
+        /// No answer in time.
+        Timeout = "timeout",
+        /// Not reached.
+        Unreachable = "unreachable",
+    }
+}
+
+impl AttemptResult {
+    /// The value whose text is `text`, as `delivery::Outcome::label` gives it.
+    pub fn of(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|result| result.text() == text)
+    }
+}
+
+impl Label for Priority {
+    const ALL: &'static [Self] = &[Self::Stat, Self::Urgent, Self::Routine];
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Stat => "stat",
+            Self::Urgent => "urgent",
+            Self::Routine => "routine",
+        }
+    }
+
+    fn place(self) -> usize {
+        self as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check<L: Label>() {
+        for (place, label) in L::ALL.iter().enumerate() {
+            assert_eq!(label.place(), place, "{}", label.text());
+            assert!(label.text().bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_'));
+        }
+    }
+
+    #[test]
+    fn knows_the_place_of_every_label() {
+        check::<AckCode>();
+        check::<FrameFault>();
+        check::<Refusal>();
+        check::<Ending>();
+        check::<Stage>();
+        check::<Loss>();
+        check::<StoreOperation>();
+        check::<StoreLevel>();
+        check::<AttemptResult>();
+        check::<Priority>();
+    }
+}
