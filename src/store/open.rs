@@ -57,6 +57,13 @@ pub struct Opened {
     pub is_new: bool,
 }
 
+impl Opened {
+    /// What it was opened by.
+    pub const fn plan(&self) -> &Plan {
+        &self.plan
+    }
+}
+
 /// Opens the store for the one process that writes it.
 ///
 /// # Errors

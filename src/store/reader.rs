@@ -201,3 +201,14 @@ pub fn oldest(connection: &Connection, destination: i64) -> Result<Option<Timest
     }
     Ok(oldest)
 }
+
+/// How many messages are set aside, by row number of the flow and kind.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn aside_counts(connection: &Connection) -> Result<Vec<(i64, String, i64)>, rusqlite::Error> {
+    connection
+        .prepare_cached("SELECT flow, kind, count(*) FROM aside GROUP BY flow, kind")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect()
+}

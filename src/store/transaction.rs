@@ -231,7 +231,7 @@ pub(super) struct Deltas {
     /// Tallies of flows that are known by their row number only.
     other_tally: BTreeMap<(i64, &'static str), i64>,
     pub(super) inserted: Vec<(i64, JournalId)>,
-    pub(super) reused: Vec<usize>,
+    pub(super) reused: Vec<(usize, JournalId)>,
     pub(super) journal_rows: i64,
 }
 
@@ -316,7 +316,7 @@ impl Deltas {
             self.count(*flow, outcome.as_str(), 1);
         }
         if record.control_id_reused {
-            self.reused.push(message.link);
+            self.reused.push((message.link, JournalId(id)));
         }
         Ok(Original { journal: JournalId(id), received_at: message.received_at, verdict: record.verdict })
     }

@@ -9,6 +9,7 @@
 //! opened anew from disk, its log written back and synced, before the next message is taken.
 
 use std::{
+    cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
@@ -36,6 +37,7 @@ use super::{
 };
 use crate::{
     flow::{Answer, Disposition, Facts, Understood, decide, poisoned},
+    ids::JournalId,
     settings::{Flow, Priority, Settings},
     units::{ByteCount, Timestamp, limits},
 };
@@ -84,6 +86,8 @@ pub enum Notice<'a> {
     ControlIdReused {
         /// Index into the settings' links.
         link: usize,
+        /// The new message.
+        message: JournalId,
     },
     /// The store is fuller or emptier.
     Pressure {
@@ -178,6 +182,15 @@ impl Journal {
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.shared.turned_away(),
         }
     }
+}
+
+thread_local! {
+    static DECIDING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the calling thread is deciding about a message: the one place where a panic is caught.
+pub fn is_deciding() -> bool {
+    DECIDING.get()
 }
 
 type Tell = Box<dyn FnMut(Notice<'_>) + Send>;
@@ -386,10 +399,12 @@ impl Writer {
     fn take_in(&mut self, accept: &Accept, deltas: &mut Deltas) -> Result<Answer, rusqlite::Error> {
         let message = &accept.message;
         let facts = self.facts(message)?;
+        DECIDING.set(true);
         let decided = catch_unwind(AssertUnwindSafe(|| {
             fail_point!("decide", |_| -> Disposition { std::panic::panic_any("poison") });
             decide(message, &facts, &self.flows)
         }));
+        DECIDING.set(false);
         let disposition = decided.unwrap_or_else(|_| {
             (self.tell)(Notice::Poisoned);
             Disposition::Record(poisoned())
@@ -440,8 +455,8 @@ impl Writer {
         for ((flow, outcome), by) in &deltas.tally {
             (self.tell)(Notice::Counted { flow: *flow, outcome, by: *by });
         }
-        for link in &deltas.reused {
-            (self.tell)(Notice::ControlIdReused { link: *link });
+        for (link, message) in &deltas.reused {
+            (self.tell)(Notice::ControlIdReused { link: *link, message: *message });
         }
         for ((destination, priority), by) in &deltas.depth {
             self.shared.add_depth(*destination, *priority, *by);

@@ -110,6 +110,8 @@ catalogue! {
         "Time from last byte received to confirmation by the destination.", DELIVERY_BUCKETS;
     message_stage_duration_seconds: HistogramVec = "gurney_message_stage_duration_seconds", ["stage"],
         "Time spent in one processing stage.", STEP_BUCKETS;
+    held_messages: IntGaugeVec = "gurney_held_messages", ["flow"],
+        "Messages held for a person's decision.";
     dead_letter_messages: IntGaugeVec = "gurney_dead_letter_messages", ["flow"],
         "Messages set aside for a person.";
 

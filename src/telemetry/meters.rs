@@ -158,6 +158,7 @@ pub struct FlowMeter {
     on_time: IntCounter,
     delivery_duration: Histogram,
     dead_letters: IntGauge,
+    held: IntGauge,
 }
 
 impl FlowMeter {
@@ -186,6 +187,7 @@ impl FlowMeter {
             on_time: families.messages_on_time_total.with_label_values(&[flow]),
             delivery_duration: families.message_delivery_duration_seconds.with_label_values(&[flow]),
             dead_letters: families.dead_letter_messages.with_label_values(&[flow]),
+            held: families.held_messages.with_label_values(&[flow]),
             name,
         }
     }
@@ -212,6 +214,11 @@ impl FlowMeter {
     /// Says how many messages are set aside for a person.
     pub fn dead_letters(&self, count: u64) {
         self.dead_letters.set(gauge(count));
+    }
+
+    /// Says how many messages wait for a person's decision.
+    pub fn held(&self, count: u64) {
+        self.held.set(gauge(count));
     }
 
     pub(super) fn lost(&self, reason: Loss, count: u64) {

@@ -196,6 +196,8 @@ pub enum StoreSignal<'a> {
         /// Deliveries that wait in it.
         waiting: u64,
     },
+    /// It was opened again after a failure, its log written back and synced.
+    Reopened,
     /// An operation failed.
     Failed {
         /// Which.
@@ -360,6 +362,7 @@ impl StoreMeter {
         match signal {
             StoreSignal::Opened { waiting } => info!(waiting, "store opened"),
             StoreSignal::Recovered { waiting } => warn!(waiting, "store opened after a stop that was not clean"),
+            StoreSignal::Reopened => warn!("store opened again after a failure"),
             StoreSignal::Failed { operation, cause } => {
                 let count = self.error(operation);
                 if worth_a_line(count) {

@@ -1,0 +1,310 @@
+//! The whole box: built from its settings in start-up order, run to its end.
+//!
+//! Order: sockets (bound, or handed over by systemd), key and store, journal thread, couriers, links, metrics, readiness. Nothing
+//! is taken in before there is a place for it. A stop runs the other way round and is a drain. A panic outside the decision
+//! ends the process, without the panic's text, which could hold patient data; systemd starts it clean.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use sd_notify::NotifyState;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::timeout,
+};
+
+use crate::{
+    actors::{
+        clock::Clock,
+        tree::{self, Plan, Tree},
+    },
+    admin,
+    flow::Flows,
+    settings::{LinkWire, Settings},
+    store::{
+        self, Entry, Journal, Opened, key::StoreKey,
+        reader::Reader,
+        rows::{LANES, Names},
+        writer::{Notice, Order},
+    },
+    telemetry::{
+        self, Build, LinkSignal, Signal, StoreSignal, Telemetry,
+        labels::{Ending, Label as _, StoreLevel, StoreOperation},
+    },
+    units::limits,
+    web,
+};
+
+mod panic;
+
+/// Why the box cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An address cannot be listened at.
+    #[error("cannot listen at {address} for {name}")]
+    Listen {
+        /// The link or listener.
+        name: String,
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// Links or destinations cannot be started.
+    #[error(transparent)]
+    Tree(#[from] tree::Error),
+    /// The metrics cannot be made.
+    #[error(transparent)]
+    Telemetry(#[from] telemetry::Error),
+    /// The system refuses something that every process may do.
+    #[error("cannot {operation}")]
+    System {
+        /// What.
+        operation: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Error {
+    fn system(operation: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::System { operation, source }
+    }
+}
+
+/// Runs the box until it is told to stop.
+///
+/// # Errors
+/// If it cannot start; once it runs, faults are survived or end the process by the panic hook.
+pub fn run(settings: Settings) -> Result<(), Error> {
+    panic::install();
+    // Without a provider chosen here, the first TLS client would panic; a second choice changes nothing.
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+    let system = actix_rt::System::new();
+    system.block_on(Node::live(Arc::new(settings)))
+}
+
+/// The running box.
+struct Node {
+    settings: Arc<Settings>,
+    telemetry: Arc<Telemetry>,
+    store: Journal,
+    reader: Reader,
+    names: Arc<Names>,
+    tree: Tree,
+    clock: Clock,
+}
+
+impl Node {
+    async fn live(settings: Arc<Settings>) -> Result<(), Error> {
+        let clock = Clock::start();
+        let mut stops = [SignalKind::terminate(), SignalKind::interrupt()]
+            .map(|kind| signal(kind).map_err(Error::system("listen for signals")))
+            .into_iter()
+            .collect::<Result<Vec<_>, _>>()?;
+        let (node, metrics) = Self::start(settings, clock)?;
+        if let Some(socket) = metrics {
+            actix_rt::spawn(web::serve(socket, node.web_state()).map_err(Error::system("start the metrics listener"))?);
+        }
+        let admin = admin::serve(node.admin_state()).map_err(Error::system("open the admin socket"))?;
+        node.note("start", env!("CARGO_PKG_VERSION")).await;
+        node.telemetry.tell(Signal::Ready { took: clock.steady().since(clock.began_at()) });
+        notify(&[NotifyState::Ready]);
+        let [terminate, interrupt] = stops.as_mut_slice() else { return Ok(()) };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        drop(admin);
+        node.stop().await;
+        Ok(())
+    }
+
+    fn start(settings: Arc<Settings>, clock: Clock) -> Result<(Self, Option<TcpListener>), Error> {
+        let sockets = Sockets::bind(&settings)?;
+        let telemetry = Arc::new(Telemetry::new(&settings, Build {
+            version: env!("CARGO_PKG_VERSION"),
+            revision: option_env!("GURNEY_REVISION").unwrap_or("unknown"),
+            schema: u32::try_from(store::SCHEMA_VERSION).unwrap_or(0),
+        })?);
+        telemetry.tell(Signal::ConfigurationLoaded { now: clock.wall() });
+        let opened = open_store(&settings)?;
+        let plan = opened.plan().clone();
+        let was_clean = opened.was_clean;
+        let heard = Arc::clone(&telemetry);
+        let (store, names) = Journal::start(opened, &settings, move |notice| hear(&heard, notice))?;
+        tell_opened(&telemetry, &settings, &store, was_clean);
+        let names = Arc::new(names);
+        let flows = Arc::new(Flows::new(&settings));
+        let reader = Reader::start(&plan)?;
+        let tree = Tree::start(Plan {
+            settings: Arc::clone(&settings),
+            flows,
+            store: store.clone(),
+            names: Arc::clone(&names),
+            reader: Reader::start(&plan)?,
+            sockets: sockets.links,
+            telemetry: Arc::clone(&telemetry),
+            clock,
+        })?;
+        Ok((Self { settings, telemetry, store, reader, names, tree, clock }, sockets.metrics))
+    }
+
+    fn web_state(&self) -> web::State {
+        web::State {
+            settings: Arc::clone(&self.settings),
+            telemetry: Arc::clone(&self.telemetry),
+            shared: Arc::clone(self.store.shared()),
+            reader: self.reader.clone(),
+            names: Arc::clone(&self.names),
+            clock: self.clock,
+        }
+    }
+
+    /// Notes an event of the box's life in the audit chain.
+    async fn note(&self, action: &'static str, detail: &str) {
+        let entry = Entry {
+            actor: "gurney".to_owned(),
+            action,
+            subject: self.settings.node.clone(),
+            detail: detail.to_owned(),
+        };
+        // A store that cannot take the entry says so by its own signals.
+        self.store.order(Order::Audit(entry), self.clock.wall()).await.ok();
+    }
+
+    async fn stop(self) {
+        self.telemetry.tell(Signal::Draining);
+        notify(&[NotifyState::Stopping]);
+        let drained = timeout(limits::DRAIN_TIMEOUT, self.tree.stop()).await;
+        self.telemetry.tell(if drained.is_ok() { Signal::Stopped } else { Signal::StoppedShort });
+    }
+}
+
+/// Tells systemd; without systemd nobody listens.
+fn notify(states: &[NotifyState<'_>]) {
+    sd_notify::notify(states).ok();
+}
+
+fn open_store(settings: &Settings) -> Result<Opened, store::Error> {
+    let key = StoreKey::read(&settings.store.key)?;
+    store::open(store::Plan { path: settings.store.path.clone(), key, limit: settings.store.limit })
+}
+
+fn tell_opened(telemetry: &Telemetry, settings: &Settings, store: &Journal, was_clean: bool) {
+    let depths = (0..settings.destinations.len())
+        .flat_map(|index| LANES.map(|lane| store.shared().depth(index, lane)));
+    let waiting = depths.sum::<i64>().max(0).cast_unsigned();
+    telemetry.store().tell(if was_clean {
+        StoreSignal::Opened { waiting }
+    } else {
+        StoreSignal::Recovered { waiting }
+    });
+}
+
+/// Turns what the journal thread says into log lines and metrics.
+fn hear(telemetry: &Telemetry, notice: Notice<'_>) {
+    match notice {
+        Notice::Committed { took, .. } => telemetry.store().committed(took),
+        Notice::Counted { flow, outcome, by } => {
+            let meter = flow.map_or_else(|| telemetry.unrouted(), |flow| telemetry.flow(flow));
+            // Deliveries are counted with their time by the courier.
+            let ending = Ending::ALL.iter().find(|ending| ending.text() == outcome && **ending != Ending::Delivered);
+            if let (Some(ending), Ok(by)) = (ending, u64::try_from(by)) {
+                for _ in 0..by {
+                    meter.ended(*ending);
+                }
+            }
+        }
+        Notice::ControlIdReused { link, message } => telemetry.link(link).tell(LinkSignal::ControlIdReused { message }),
+        Notice::Pressure { level, usage } => telemetry.store().tell(StoreSignal::LevelChanged {
+            level: match level {
+                store::pressure::Pressure::Normal => StoreLevel::Normal,
+                store::pressure::Pressure::Warn => StoreLevel::Warn,
+                store::pressure::Pressure::Shed => StoreLevel::Shed,
+                store::pressure::Pressure::Refuse => StoreLevel::Refuse,
+            },
+            size: usage.used,
+            free: usage.disk_free,
+        }),
+        Notice::Failed(error) => {
+            let operation = if error.is_io() { StoreOperation::Sync } else { StoreOperation::Write };
+            telemetry.store().tell(StoreSignal::Failed { operation, cause: error });
+        }
+        Notice::Reopened => telemetry.store().tell(StoreSignal::Reopened),
+        Notice::Poisoned => telemetry.unrouted().error(telemetry::labels::Stage::Validate),
+    }
+}
+
+/// Every socket the box listens at.
+struct Sockets {
+    links: Vec<(usize, TcpListener)>,
+    metrics: Option<TcpListener>,
+}
+
+impl Sockets {
+    /// Takes the sockets that systemd hands over by name, and binds the others.
+    fn bind(settings: &Settings) -> Result<Self, Error> {
+        let mut given = given_sockets()?;
+        let mut links = Vec::new();
+        for (index, link) in settings.links.iter().enumerate() {
+            if let LinkWire::MllpServer(server) = &link.wire {
+                links.push((index, take_or_bind(&mut given, link.name.as_str(), server.listen)?));
+            }
+        }
+        let metrics = settings.metrics.map(|address| take_or_bind(&mut given, "metrics", address)).transpose()?;
+        Ok(Self { links, metrics })
+    }
+}
+
+type Given = Vec<(String, TcpListener)>;
+
+fn take_or_bind(given: &mut Given, name: &str, address: SocketAddr) -> Result<TcpListener, Error> {
+    if let Some(at) = given.iter().position(|(of, _)| of == name) {
+        return Ok(given.swap_remove(at).1);
+    }
+    bind(address).map_err(|source| Error::Listen { name: name.to_owned(), address, source })
+}
+
+/// Connections waiting to be accepted.
+const BACKLOG: i32 = 1024;
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Sockets of systemd's socket activation, by their `FileDescriptorName=`.
+fn given_sockets() -> Result<Given, Error> {
+    let mut fds = listenfd::ListenFd::from_env();
+    let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+    let mut given = Vec::new();
+    for (index, name) in (0..fds.len()).zip(names.split(':')) {
+        let socket = fds.take_tcp_listener(index).map_err(Error::system("take a socket from systemd"))?;
+        if let Some(socket) = socket {
+            socket.set_nonblocking(true).map_err(Error::system("prepare a socket of systemd"))?;
+            given.push((name.to_owned(), socket));
+        }
+    }
+    Ok(given)
+}
+
+/// Where the running daemon of a store is reached.
+pub fn admin_socket(settings: &Settings) -> PathBuf {
+    settings.store.path.join("admin.sock")
+}
