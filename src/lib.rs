@@ -4,6 +4,7 @@
 //! each module may use; `tests/tidy.rs` enforces that table.
 
 pub mod actors;
+pub mod cli;
 pub mod delivery;
 pub mod event;
 pub mod fhir;
@@ -11,12 +12,14 @@ pub mod flow;
 pub mod hl7;
 pub mod ids;
 pub mod mapping;
+pub mod node;
 pub mod phi;
 pub mod settings;
 pub mod store;
 pub mod telemetry;
 pub mod units;
 pub mod uplink;
+pub mod web;
 pub mod wire;
 
 #[cfg(test)]

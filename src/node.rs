@@ -9,7 +9,6 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::PathBuf,
     sync::Arc,
-    time::Duration,
 };
 
 use sd_notify::NotifyState;
@@ -24,11 +23,11 @@ use crate::{
         clock::Clock,
         tree::{self, Plan, Tree},
     },
-    admin,
     flow::Flows,
     settings::{LinkWire, Settings},
     store::{
-        self, Entry, Journal, Opened, key::StoreKey,
+        self, Entry, Journal, Opened,
+        key::StoreKey,
         reader::Reader,
         rows::{LANES, Names},
         writer::{Notice, Order},
@@ -117,7 +116,6 @@ impl Node {
         if let Some(socket) = metrics {
             actix_rt::spawn(web::serve(socket, node.web_state()).map_err(Error::system("start the metrics listener"))?);
         }
-        let admin = admin::serve(node.admin_state()).map_err(Error::system("open the admin socket"))?;
         node.note("start", env!("CARGO_PKG_VERSION")).await;
         node.telemetry.tell(Signal::Ready { took: clock.steady().since(clock.began_at()) });
         notify(&[NotifyState::Ready]);
@@ -126,18 +124,20 @@ impl Node {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        drop(admin);
         node.stop().await;
         Ok(())
     }
 
     fn start(settings: Arc<Settings>, clock: Clock) -> Result<(Self, Option<TcpListener>), Error> {
         let sockets = Sockets::bind(&settings)?;
-        let telemetry = Arc::new(Telemetry::new(&settings, Build {
-            version: env!("CARGO_PKG_VERSION"),
-            revision: option_env!("GURNEY_REVISION").unwrap_or("unknown"),
-            schema: u32::try_from(store::SCHEMA_VERSION).unwrap_or(0),
-        })?);
+        let telemetry = Arc::new(Telemetry::new(
+            &settings,
+            Build {
+                version: env!("CARGO_PKG_VERSION"),
+                revision: option_env!("GURNEY_REVISION").unwrap_or("unknown"),
+                schema: u32::try_from(store::SCHEMA_VERSION).unwrap_or(0),
+            },
+        )?);
         telemetry.tell(Signal::ConfigurationLoaded { now: clock.wall() });
         let opened = open_store(&settings)?;
         let plan = opened.plan().clone();
@@ -203,8 +203,7 @@ fn open_store(settings: &Settings) -> Result<Opened, store::Error> {
 }
 
 fn tell_opened(telemetry: &Telemetry, settings: &Settings, store: &Journal, was_clean: bool) {
-    let depths = (0..settings.destinations.len())
-        .flat_map(|index| LANES.map(|lane| store.shared().depth(index, lane)));
+    let depths = (0..settings.destinations.len()).flat_map(|index| LANES.map(|lane| store.shared().depth(index, lane)));
     let waiting = depths.sum::<i64>().max(0).cast_unsigned();
     telemetry.store().tell(if was_clean {
         StoreSignal::Opened { waiting }

@@ -107,8 +107,7 @@ fn header_map(headers: &[(&'static str, String)]) -> HeaderMap {
 
 async fn read(response: Response) -> Reply {
     let status = response.status().as_u16();
-    let retry_after =
-        response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let mut body = Vec::new();
     let mut stream = response.bytes_stream();
     while let Some(part) = stream.next().await {
@@ -192,7 +191,9 @@ pub fn chain_and_key(
     Ok((chain, key))
 }
 
-fn pem(path: &Path) -> Result<impl Iterator<Item = Result<CertificateDer<'static>, rustls_pki_types::pem::Error>>, Error> {
+fn pem(
+    path: &Path,
+) -> Result<impl Iterator<Item = Result<CertificateDer<'static>, rustls_pki_types::pem::Error>>, Error> {
     fs::metadata(path).map_err(|error| unreadable(path, &error.to_string()))?;
     CertificateDer::pem_file_iter(path).map_err(|error| unreadable(path, &error.to_string()))
 }

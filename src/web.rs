@@ -120,9 +120,8 @@ async fn refresh(state: &State) {
     }
     for index in 0..state.settings.flows.len() {
         let count = |kind: &str| {
-            let of_flow = |(flow, found, _): &&(i64, String, i64)| {
-                state.names.flow_index(*flow) == Some(index) && found == kind
-            };
+            let of_flow =
+                |(flow, found, _): &&(i64, String, i64)| state.names.flow_index(*flow) == Some(index) && found == kind;
             asides.iter().filter(of_flow).map(|(_, _, n)| n.cast_unsigned()).sum::<u64>()
         };
         state.telemetry.flow(index).dead_letters(count("dead_letter"));

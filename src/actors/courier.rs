@@ -18,7 +18,9 @@ use super::{
     journal::{Journal, Settle},
 };
 use crate::{
-    delivery::{self, Attempt, Change, Courier as Machine, DeadReason, Entry, Outcome, Settled, Verdict, Want, classify},
+    delivery::{
+        self, Attempt, Change, Courier as Machine, DeadReason, Entry, Outcome, Settled, Verdict, Want, classify,
+    },
     flow::Flows,
     settings::{Destination, OnRefusal, Priority},
     store::{
@@ -186,7 +188,10 @@ impl Inner {
                 self.machine.borrow_mut().offer(now, want, entries);
             }
             Err(error) => {
-                self.plan.telemetry.store().tell(StoreSignal::Failed { operation: StoreOperation::Read, cause: &error });
+                self.plan
+                    .telemetry
+                    .store()
+                    .tell(StoreSignal::Failed { operation: StoreOperation::Read, cause: &error });
                 sleep(READ_PAUSE).await;
                 self.machine.borrow_mut().unread(want);
             }

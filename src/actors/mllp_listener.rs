@@ -53,7 +53,12 @@ struct Shared {
 
 impl MllpListener {
     /// Makes the actor around a bound listener.
-    pub fn new(listener: std::net::TcpListener, server: MllpServer, acceptor: Option<TlsAcceptor>, intake: Intake) -> Self {
+    pub fn new(
+        listener: std::net::TcpListener,
+        server: MllpServer,
+        acceptor: Option<TlsAcceptor>,
+        intake: Intake,
+    ) -> Self {
         let shared = Shared { intake, server, acceptor, open: RefCell::default(), closed: Notify::new() };
         Self { listener: Some(listener), shared: Rc::new(shared), stop: watch::Sender::new(false) }
     }

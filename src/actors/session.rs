@@ -93,7 +93,8 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             return end;
         }
         let is_open = session.end.is_none();
-        let has_room = pending.len() < limits::UNANSWERED_FRAMES_MAX && session.unanswered_bytes < limits::UNANSWERED_BYTES_MAX;
+        let has_room =
+            pending.len() < limits::UNANSWERED_FRAMES_MAX && session.unanswered_bytes < limits::UNANSWERED_BYTES_MAX;
         let deadline = session.deadline();
         tokio::select! {
             biased;

@@ -37,8 +37,7 @@ pub fn acceptor(tls: &ServerTls) -> Result<TlsAcceptor, Error> {
             for certificate in certificates(authority)? {
                 roots.add(certificate).map_err(Error::Certificate)?;
             }
-            let verifier =
-                WebPkiClientVerifier::builder(Arc::new(roots)).build().map_err(Error::ClientAuthority)?;
+            let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build().map_err(Error::ClientAuthority)?;
             ServerConfig::builder().with_client_cert_verifier(verifier)
         }
     };

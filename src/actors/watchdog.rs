@@ -48,7 +48,8 @@ impl Watchdog {
     pub fn new(shared: Arc<Shared>, telemetry: Arc<Telemetry>, clock: Clock, destinations: &[String]) -> Self {
         let now = clock.steady();
         let part = |name: String, what| Part { name, what, seen: 0, since: now, is_told: false };
-        let couriers = destinations.iter().enumerate().map(|(at, name)| part(format!("courier {name}"), What::Courier(at)));
+        let couriers =
+            destinations.iter().enumerate().map(|(at, name)| part(format!("courier {name}"), What::Courier(at)));
         let asked = sd_notify::watchdog_enabled();
         Self {
             parts: std::iter::once(part("journal".to_owned(), What::Journal)).chain(couriers).collect(),

@@ -93,10 +93,14 @@ pub struct Waiting {
 /// Those of SQLite.
 pub fn page(connection: &Connection, destination: i64, want: Want) -> Result<Vec<Waiting>, rusqlite::Error> {
     let sql = match want.key {
-        None => "SELECT id, priority, journal, flow, ordering_key, enqueued_at FROM outbox
-                 WHERE destination = ?1 AND priority = ?2 AND id > ?3 AND ?5 IS NULL ORDER BY id LIMIT ?4",
-        Some(_) => "SELECT id, priority, journal, flow, ordering_key, enqueued_at FROM outbox
-                 WHERE destination = ?1 AND priority = ?2 AND id > ?3 AND ordering_key = ?5 ORDER BY id LIMIT ?4",
+        None => {
+            "SELECT id, priority, journal, flow, ordering_key, enqueued_at FROM outbox
+                 WHERE destination = ?1 AND priority = ?2 AND id > ?3 AND ?5 IS NULL ORDER BY id LIMIT ?4"
+        }
+        Some(_) => {
+            "SELECT id, priority, journal, flow, ordering_key, enqueued_at FROM outbox
+                 WHERE destination = ?1 AND priority = ?2 AND id > ?3 AND ordering_key = ?5 ORDER BY id LIMIT ?4"
+        }
     };
     connection
         .prepare_cached(sql)?

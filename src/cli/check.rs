@@ -1,0 +1,82 @@
+//! `gurney check`: is this configuration good?
+
+use serde_json::json;
+
+use super::{ConfigArgument, Exit, chain, colours, data, note, pretty};
+use crate::{
+    actors::clock::Clock,
+    mapping,
+    settings::{self, Checked, Known, LoadError, Paint},
+};
+
+/// Arguments of `gurney check`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    config: ConfigArgument,
+    /// Prints the result as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Exit {
+    let checked = load(&arguments.config);
+    if arguments.json {
+        return print_json(&checked);
+    }
+    match checked {
+        Ok(checked) => {
+            warn(&checked);
+            let settings = &checked.settings;
+            data(&format!(
+                "good: site {}, {} links, {} destinations, {} flows\n",
+                settings.site,
+                settings.links.len(),
+                settings.destinations.len(),
+                settings.flows.len()
+            ))
+        }
+        Err(error) => refuse(&error),
+    }
+}
+
+/// Loads the configuration against the maps that are installed.
+pub(super) fn load(config: &ConfigArgument) -> Result<Checked, LoadError> {
+    let maps = mapping::installed();
+    let maps: Vec<(&str, u32)> = maps.iter().map(|(name, version)| (name.as_str(), *version)).collect();
+    settings::load(&config.config, &Known { maps: &maps, now: Clock::start().wall() })
+}
+
+/// Writes what a person should look at.
+pub(super) fn warn(checked: &Checked) {
+    for warning in &checked.warnings {
+        note(&warning.render(paint()));
+    }
+}
+
+/// Writes what is wrong, every fault of it.
+pub(super) fn refuse(error: &LoadError) -> Exit {
+    match error {
+        LoadError::Faults(faults) => note(&faults.render(paint())),
+        other => note(&format!("error: {}", chain(other))),
+    }
+    Exit::Configuration
+}
+
+fn paint() -> Paint {
+    if colours() { Paint::Coloured } else { Paint::Plain }
+}
+
+fn print_json(checked: &Result<Checked, LoadError>) -> Exit {
+    match checked {
+        Ok(checked) => data(&pretty(&json!({ "good": true, "faults": [], "warnings": checked.warnings }))),
+        Err(LoadError::Faults(faults)) => {
+            data(&pretty(&json!({ "good": false, "faults": faults.faults, "warnings": [] })));
+            Exit::Configuration
+        }
+        Err(other) => {
+            data(&pretty(&json!({ "good": false, "faults": [{ "message": chain(other) }], "warnings": [] })));
+            Exit::Configuration
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! `gurney run`: the daemon in the foreground.
+
+use super::{ConfigArgument, Exit, chain, check, note};
+use crate::{
+    node,
+    settings::SecretRef,
+    store::{self, key::is_shared},
+    telemetry::logging,
+};
+
+/// Arguments of `gurney run`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    config: ConfigArgument,
+}
+
+pub(super) fn run(arguments: &Arguments, format: logging::Format) -> Exit {
+    if let Err(error) = logging::init(format) {
+        note(&format!("error: {}", chain(&error)));
+        return Exit::Unhealthy;
+    }
+    let checked = match check::load(&arguments.config) {
+        Ok(checked) => checked,
+        Err(error) => return check::refuse(&error),
+    };
+    check::warn(&checked);
+    if let SecretRef::File(path) = &checked.settings.store.key
+        && is_shared(path)
+    {
+        note(&format!("warning: others may read the store key {}; chmod 600 it", path.display()));
+    }
+    match node::run(checked.settings) {
+        Ok(()) => Exit::Good,
+        Err(error) => {
+            note(&format!("error: {}", chain(&error)));
+            code(&error)
+        }
+    }
+}
+
+const fn code(error: &node::Error) -> Exit {
+    match error {
+        node::Error::Store(store::Error::Locked(_)) => Exit::TryAgain,
+        node::Error::Store(store::Error::WrongKey(_) | store::Error::KeyUnreadable(_)) => Exit::Configuration,
+        node::Error::Tree(_) => Exit::Configuration,
+        _ => Exit::Unhealthy,
+    }
+}
