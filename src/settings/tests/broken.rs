@@ -58,6 +58,7 @@ fn names_both_places_of_a_second_definition() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the test measures how long reading takes")]
 fn bears_files_that_are_made_to_hurt() {
     let many = |count: usize, line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<String>();
     let full = usize::try_from(limits::CONFIGURATION_BYTES_MAX).unwrap();
