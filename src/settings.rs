@@ -3,7 +3,7 @@
 //! [`Settings`] is what the rest of the product sees: every name resolved, every value in range. [`read`] makes it
 //! from TOML of version 1, or says everything that is wrong; [`schema`] is the same format as JSON Schema. Secrets
 //! are names of credentials or paths to files, never values. Text goes in, settings or faults come out; only
-//! [`load`] touches the disk. Does not look whether files, devices, zones of other systems or addresses exist.
+//! [`load`] touches the disk. Does not look whether files, devices and peers exist.
 
 use std::{
     net::{IpAddr, SocketAddr},

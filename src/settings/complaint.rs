@@ -110,7 +110,7 @@ impl Complaints {
     }
 
     pub(super) fn has_errors(&self) -> bool {
-        self.list.iter().any(|complaint| complaint.severity == Severity::Error)
+        self.not_kept > 0 || self.list.iter().any(|complaint| complaint.severity == Severity::Error)
     }
 
     /// Everything as faults, in the order of files and lines.

@@ -74,6 +74,11 @@ pub enum Paint {
 }
 
 impl Fault {
+    /// Whether Gurney starts with it.
+    pub const fn is_warning(&self) -> bool {
+        matches!(self.severity, Severity::Warning)
+    }
+
     /// Shows the fault with its line and a caret, and what to do.
     pub fn render(&self, paint: Paint) -> String {
         let level = match self.severity {
@@ -131,7 +136,7 @@ impl Faults {
 
     /// How many there are, such as `3 errors, 1 warning`.
     pub fn summary(&self) -> String {
-        let warnings = self.faults.iter().filter(|fault| fault.severity == Severity::Warning).count();
+        let warnings = self.faults.iter().filter(|fault| fault.is_warning()).count();
         let errors = self.faults.len() - warnings;
         let mut parts = Vec::new();
         for (count, word) in [(errors, "error"), (warnings, "warning")] {

@@ -3,6 +3,8 @@
 //! Each key is declared once, with its form, what its absence means, an example and its purpose. Reader, JSON
 //! Schema and suggestions are all made from that declaration.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value as Json, json};
 use toml::{
     Spanned,
@@ -13,8 +15,9 @@ use super::{
     complaint::{Complaint, Complaints, Ground, quoted},
     form::{Cell, Form},
     place::Place,
-    suggest::did_you_mean,
+    suggest::{did_you_mean, nearest},
 };
+use crate::units::limits;
 
 /// What it means that a key is not written.
 pub(super) enum Absent {
@@ -125,6 +128,7 @@ impl<'a> Fields<'a> {
         match key.absent {
             Absent::Nothing => None,
             Absent::Default(text) => key.form.read(Cell { file: self.header.file, value: &toml_of(text) }, found),
+            Absent::Fault(_) if self.is_misspelt(key.name) => None,
             Absent::Fault(why) => {
                 let help = format!("{why}; add a line such as: {} = {}", key.name, key.example);
                 let message = format!("{} has no `{}`", self.title, key.name);
@@ -132,6 +136,18 @@ impl<'a> Fields<'a> {
                 None
             }
         }
+    }
+
+    /// Whether the key seems to be written under a wrong name, which is complained of there.
+    fn is_misspelt(&self, key: &str) -> bool {
+        let known = || self.section.keys.iter().map(|key| key.name());
+        let mut unknown = self
+            .table
+            .keys()
+            .take(limits::FAULTS_MAX)
+            .map(|name| name.get_ref().as_ref())
+            .filter(|word| known().all(|key| key != *word));
+        unknown.any(|word| nearest(word, known()) == Some(key))
     }
 
     pub(super) fn has<F>(&self, key: &Key<F>) -> bool {
@@ -153,11 +169,11 @@ impl<'a> Fields<'a> {
     /// Complains of every key that is not declared.
     pub(super) fn complain_of_unknown(&self, found: &mut Complaints) {
         let known = || self.section.keys.iter().map(|key| key.name());
-        for name in self.table.keys() {
+        let is_unknown = |name: &&Spanned<Cow<'_, str>>| known().all(|key| key != name.get_ref());
+        let unknown: Vec<_> = self.table.keys().filter(is_unknown).collect();
+        found.count_more(unknown.len().saturating_sub(limits::FAULTS_MAX));
+        for name in unknown.into_iter().take(limits::FAULTS_MAX) {
             let word = name.get_ref().as_ref();
-            if known().any(|key| key == word) {
-                continue;
-            }
             let place = Place { file: self.header.file, span: name.span() };
             let complaint = if self.section.later.contains(&word) {
                 Complaint::new(place, format!("{} of {} is not supported by this version", quoted(word), self.title))

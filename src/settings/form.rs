@@ -30,10 +30,10 @@ impl<'a> Cell<'a> {
     }
 
     /// The value as text, or a complaint that says what is wanted.
-    fn text(self, wanted: &str, found: &mut Complaints) -> Option<&'a str> {
+    fn text(self, wanted: &str, help: &str, found: &mut Complaints) -> Option<&'a str> {
         let text = self.value.get_ref().as_str();
         if text.is_none() {
-            found.push(self.unlike(wanted).help("write it in quotes"));
+            found.push(self.unlike(wanted).help(help));
         }
         text
     }
@@ -84,7 +84,7 @@ impl<T> Form for Spelled<T> {
     type Out = T;
 
     fn read(&self, cell: Cell<'_>, found: &mut Complaints) -> Option<T> {
-        let text = cell.text(self.wanted, found)?;
+        let text = cell.text(self.wanted, "write it in quotes", found)?;
         (self.parse)(text).map_err(|wrong| found.push(cell.wrong(wrong))).ok()
     }
 
@@ -128,7 +128,7 @@ impl Form for Size {
     type Out = ByteCount;
 
     fn read(&self, cell: Cell<'_>, found: &mut Complaints) -> Option<ByteCount> {
-        let text = cell.text("a size", found)?;
+        let text = cell.text("a size", words::SIZE_HELP, found)?;
         let size = words::size(text).map_err(|wrong| found.push(cell.wrong(wrong))).ok()?;
         let bounds = [self.0.start(), self.0.end()].map(|bound| words::show_size(ByteCount(*bound)));
         within(cell, self.0.contains(&size.0), &bounds, found).then_some(size)
@@ -148,7 +148,7 @@ impl Form for Time {
     type Out = Duration;
 
     fn read(&self, cell: Cell<'_>, found: &mut Complaints) -> Option<Duration> {
-        let text = cell.text("a time", found)?;
+        let text = cell.text("a time", words::TIME_HELP, found)?;
         let time = words::time(text).map_err(|wrong| found.push(cell.wrong(wrong))).ok()?;
         let bounds = [self.0.start(), self.0.end()].map(|bound| words::show_time(*bound));
         within(cell, self.0.contains(&time), &bounds, found).then_some(time)
@@ -210,7 +210,7 @@ impl<T: Copy + Sync> Form for Choice<T> {
     type Out = T;
 
     fn read(&self, cell: Cell<'_>, found: &mut Complaints) -> Option<T> {
-        let text = cell.text(&format!("one of {}", listed(self.offered(), "or")), found)?;
+        let text = cell.text(&format!("one of {}", listed(self.offered(), "or")), "write it in quotes", found)?;
         let write = || format!("write {}", listed(self.offered(), "or"));
         let complaint =
             match self.0.iter().find(|(word, _)| *word == text) {

@@ -3,7 +3,7 @@
 //! Every table is defined once: the same kind and name in two files is a fault that names both places. Reads on
 //! behind a break in the text, so that all breaks are reported.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use toml::{
     Spanned,
@@ -71,37 +71,42 @@ fn complaint_of(message: &str, place: Place, sources: &Sources) -> Complaint {
     Complaint::new(place, format!("this is not TOML: {message}")).ground(Ground::Syntax).help(help)
 }
 
-/// Complains of every value that looks like a secret and covers it; nothing else is said about it.
-pub(super) fn refuse_secrets(file: usize, root: &Root<'_>, sources: &mut Sources, found: &mut Complaints) {
-    for (key, value) in root.get_ref() {
-        refuse_secret(file, key, value, sources, found);
+/// Complains of every value that looks like a secret, and gives their places to be covered. Nothing else is said
+/// about them.
+pub(super) fn refuse_secrets(roots: &[Root<'_>], found: &mut Complaints) -> Vec<Place> {
+    let mut secrets = Vec::new();
+    for (file, root) in roots.iter().enumerate() {
+        for (key, value) in root.get_ref() {
+            refuse_secret(file, key, value, &mut secrets, found);
+        }
     }
+    secrets
 }
 
 fn refuse_secret(
     file: usize,
-    key: &Spanned<std::borrow::Cow<'_, str>>,
+    key: &Spanned<Cow<'_, str>>,
     value: &Spanned<DeValue<'_>>,
-    sources: &mut Sources,
+    secrets: &mut Vec<Place>,
     found: &mut Complaints,
 ) {
     match value.get_ref() {
         DeValue::String(text) => {
             let Some(kind) = secrets::kind_of(key.get_ref(), text) else { return };
             let place = Place { file, span: value.span() };
-            found.push(
-                Complaint::new(place.clone(), format!("this looks like {kind}; secrets never stand in the configuration"))
-                    .help("write the name of a systemd credential or the path of a file that holds it, and change the secret, as it may have been seen"),
-            );
-            sources.cover(&place);
+            let message = format!("this looks like {kind}; secrets never stand in the configuration");
+            let help = "write the name of a systemd credential or the path of a file that holds it, and change the \
+                secret, as it may have been seen";
+            found.push(Complaint::new(place.clone(), message).help(help));
             found.settle(&place);
             if secrets::names_a_secret(key.get_ref()) {
                 found.settle(&Place { file, span: key.span() });
             }
+            secrets.push(place);
         }
-        DeValue::Array(items) => items.iter().for_each(|item| refuse_secret(file, key, item, sources, found)),
+        DeValue::Array(items) => items.iter().for_each(|item| refuse_secret(file, key, item, secrets, found)),
         DeValue::Table(table) => {
-            table.iter().for_each(|(key, value)| refuse_secret(file, key, value, sources, found));
+            table.iter().for_each(|(key, value)| refuse_secret(file, key, value, secrets, found));
         }
         _ => {}
     }
@@ -188,7 +193,7 @@ fn collect<'a>(
 
 fn collect_named<'a>(
     section: &'static Section,
-    name: &'a Spanned<std::borrow::Cow<'a, str>>,
+    name: &'a Spanned<Cow<'a, str>>,
     value: &'a Spanned<DeValue<'a>>,
     place: Place,
     entries: &mut Vec<Entry<'a>>,
@@ -239,10 +244,11 @@ fn unknown_kind(kind: &str, is_table: bool, place: Place) -> Complaint {
         ));
     }
     let known = || keys::SINGLE.iter().chain(&keys::NAMED).map(|section| section.kind);
+    let meant = || known().chain(keys::LATER);
     let otherwise = format!("the kinds are {}", known().collect::<Vec<_>>().join(", "));
     Complaint::new(place, format!("unknown kind of table: {}", quoted(kind))).help(did_you_mean(
         kind,
-        known(),
+        meant(),
         otherwise,
     ))
 }

@@ -60,12 +60,15 @@ impl Sources {
         Self { files: files.iter().map(source).collect() }
     }
 
-    /// Covers `place`, so that no excerpt shows it.
-    pub(super) fn cover(&mut self, place: &Place) {
-        let Some(source) = self.files.get_mut(place.file) else { return };
-        if let Some(secret) = source.text.get(place.span.clone()) {
-            let stars = secrets::stars(secret);
-            source.text.replace_range(place.span.clone(), &stars);
+    /// Covers `places`, so that no excerpt shows them.
+    pub(super) fn cover(&mut self, places: &[Place]) {
+        for (file, source) in self.files.iter_mut().enumerate() {
+            let mut bytes = std::mem::take(&mut source.text).into_bytes();
+            for place in places.iter().filter(|place| place.file == file) {
+                let secret = bytes.get_mut(place.span.clone()).unwrap_or_default();
+                secret.iter_mut().filter(|byte| !matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b'*');
+            }
+            source.text = String::from_utf8(bytes).unwrap_or_default();
         }
     }
 
@@ -181,7 +184,7 @@ mod tests {
     #[test]
     fn covers_what_is_secret() {
         let mut sources = sources("a = \"geheim\" # end");
-        sources.cover(&place(4..12));
+        sources.cover(&[place(4..12)]);
         assert_eq!(sources.spot(&place(0..1)).excerpt, "a = ******** # end");
     }
 

@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use super::{
     Checked, Faults, Known, SecretRef, Settings, Store,
     complaint::{Complaint, Complaints, Ground},
-    fault::{Fault, Severity},
     keys::{self, appliance},
     merge::{self, Entry},
     place::{Place, Sources},
@@ -37,9 +36,7 @@ pub fn read(files: &[(String, String)], known: &Known<'_>) -> Result<Checked, Fa
         let message = format!("there are more than {} files", limits::CONFIGURATION_FILES_MAX);
         found.push(Complaint::new(Place::top_of(limits::CONFIGURATION_FILES_MAX), message).help("join some of them"));
     }
-    for (file, root) in roots.iter().enumerate() {
-        merge::refuse_secrets(file, root, &mut sources, &mut found);
-    }
+    sources.cover(&merge::refuse_secrets(&roots, &mut found));
     let mut settings = None;
     if merge::is_our_version(&roots, &mut found) {
         let entries = merge::entries(&roots, &mut found);
@@ -80,26 +77,20 @@ impl<'k> Reader<'k> {
     }
 
     fn settings(&mut self, entries: &[Entry<'_>]) -> Option<Settings> {
-        let of = |kinds: &'static [&'static str]| entries.iter().filter(|entry| kinds.contains(&entry.section.kind));
-        let links: Vec<_> = of(&["mllp", "serial"]).collect();
-        let destinations: Vec<_> = of(&["http", "fhir"]).collect();
-        let flows: Vec<_> = of(&["flow"]).collect();
-        for tables in [&links, &destinations, &flows] {
-            self.refuse_too_many(tables);
-        }
+        let links = self.of(entries, &["mllp", "serial"], "source");
+        let destinations = self.of(entries, &["http", "fhir"], "destination");
+        let flows = self.of(entries, &["flow"], "flow");
         let link_names = links.iter().map(|entry| NamedLink { name: entry.name, place: entry.place.clone() });
         let link_names: Vec<_> = link_names.collect();
         let destination_names: Vec<_> = destinations.iter().map(|entry| NamedDestination::of(entry)).collect();
-        self.refuse_shared_names(&links, "source");
-        self.refuse_shared_names(&destinations, "destination");
 
         let site = self.site(entries);
         let store = self.store(entries);
         let links: Vec<_> = links.iter().map(|entry| self.link(entry)).collect();
         let destinations: Vec<_> = destinations.iter().map(|entry| self.destination(entry)).collect();
         let flows = self.flows(&flows, &link_names, &destination_names);
-        let metrics = of(&["metrics"]).next().and_then(|entry| self.metrics(entry));
-        let console = of(&["console"]).next().and_then(|entry| self.console(entry));
+        let metrics = single(entries, "metrics").and_then(|entry| self.metrics(entry));
+        let console = single(entries, "console").and_then(|entry| self.console(entry));
         self.refuse_shared_ports();
         self.refuse_shared_devices();
         let (store, limit_place) = store?;
@@ -119,9 +110,26 @@ impl<'k> Reader<'k> {
         })
     }
 
+    /// The tables of these kinds, which share their names and their bound.
+    fn of<'e>(&mut self, entries: &'e [Entry<'e>], kinds: &[&str], role: &str) -> Vec<&'e Entry<'e>> {
+        let mut all: Vec<_> = entries.iter().filter(|entry| kinds.contains(&entry.section.kind)).collect();
+        if let Some(first_too_many) = all.get(limits::NAMES_MAX) {
+            let message = format!("there are more than {} {role}s", limits::NAMES_MAX);
+            self.found.push(Complaint::new(first_too_many.place.clone(), message).help("take some away"));
+        }
+        all.truncate(limits::NAMES_MAX);
+        for (index, entry) in all.iter().enumerate() {
+            let Some(earlier) = all.iter().take(index).find(|earlier| earlier.name == entry.name) else { continue };
+            let message = format!("two {role}s have the name `{}`", entry.name);
+            let complaint = Complaint::new(entry.place.clone(), message).also(earlier.place.clone(), "the other");
+            self.found.push(complaint.help("flows tell them by their names; give one another name"));
+        }
+        all
+    }
+
     /// The table of this kind, or a complaint that it is missing.
-    fn single<'e>(&mut self, entries: &'e [Entry<'e>], kind: &str, example: &str) -> Option<&'e Entry<'e>> {
-        let entry = entries.iter().find(|entry| entry.section.kind == kind);
+    fn needed<'e>(&mut self, entries: &'e [Entry<'e>], kind: &str, example: &str) -> Option<&'e Entry<'e>> {
+        let entry = single(entries, kind);
         if entry.is_none() {
             let complaint = Complaint::new(Place::top_of(0), format!("the table [{kind}] is missing"));
             self.found.push(complaint.ground(Ground::Absence).help(format!("add [{kind}] with {example}")));
@@ -130,7 +138,7 @@ impl<'k> Reader<'k> {
     }
 
     fn site(&mut self, entries: &[Entry<'_>]) -> Option<(String, String, String, Option<PathBuf>)> {
-        let fields = &self.single(entries, "gurney", "`site` and `node`")?.fields;
+        let fields = &self.needed(entries, "gurney", "`site` and `node`")?.fields;
         let site = fields.read(&appliance::SITE, &mut self.found);
         let node = fields.read(&appliance::NODE, &mut self.found);
         let zone = fields.read(&appliance::SITE_ZONE, &mut self.found);
@@ -140,7 +148,7 @@ impl<'k> Reader<'k> {
 
     /// The store, and where its limit stands.
     fn store(&mut self, entries: &[Entry<'_>]) -> Option<(Store, Place)> {
-        let fields = &self.single(entries, "store", "`path`, `key_file` and `limit`")?.fields;
+        let fields = &self.needed(entries, "store", "`path`, `key_file` and `limit`")?.fields;
         let path = fields.read(&appliance::STORE_PATH, &mut self.found);
         let file = fields.read(&appliance::STORE_KEY_FILE, &mut self.found);
         let credential = fields.read(&appliance::STORE_KEY, &mut self.found);
@@ -192,23 +200,6 @@ impl<'k> Reader<'k> {
         Some(address)
     }
 
-    fn refuse_too_many(&mut self, entries: &[&Entry<'_>]) {
-        if let Some(first_too_many) = entries.get(limits::NAMES_MAX) {
-            let message = format!("there are more than {} tables of this kind", limits::NAMES_MAX);
-            self.found.push(Complaint::new(first_too_many.place.clone(), message).help("take some away"));
-        }
-    }
-
-    /// `[mllp.a]` and `[serial.a]` cannot both be meant by `from = "a"`.
-    fn refuse_shared_names(&mut self, entries: &[&Entry<'_>], role: &str) {
-        for (index, entry) in entries.iter().enumerate() {
-            let Some(earlier) = entries.iter().take(index).find(|earlier| earlier.name == entry.name) else { continue };
-            let message = format!("two {role}s have the name `{}`", entry.name);
-            let complaint = Complaint::new(entry.place.clone(), message).also(earlier.place.clone(), "the other");
-            self.found.push(complaint.help("flows tell them by their names; give one another name"));
-        }
-    }
-
     fn refuse_frames_beyond_store(&mut self, limit: ByteCount, limit_place: &Place) {
         let Some((frame, frame_place)) = self.largest_frame.clone() else { return };
         if frame.0.saturating_mul(2) <= limit.0 {
@@ -221,9 +212,6 @@ impl<'k> Reader<'k> {
     }
 }
 
-impl Fault {
-    /// Whether Gurney starts with it.
-    pub const fn is_warning(&self) -> bool {
-        matches!(self.severity, Severity::Warning)
-    }
+fn single<'e>(entries: &'e [Entry<'e>], kind: &str) -> Option<&'e Entry<'e>> {
+    entries.iter().find(|entry| entry.section.kind == kind)
 }

@@ -1,6 +1,6 @@
 //! Tests of the whole reader: what is accepted, what is refused and how it is shown.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
 use std::time::Duration;
 
@@ -52,6 +52,13 @@ fn accepts_the_minimal_site_without_a_warning() {
     assert_eq!((flow.priority, flow.on_refusal, flow.pattern), (Priority::Routine, OnRefusal::Skip, Pattern::Event));
     assert_eq!(settings.metrics, Some("127.0.0.1:9464".parse().unwrap()));
     assert_eq!(settings.console, Some("127.0.0.1:8443".parse().unwrap()));
+}
+
+#[test]
+fn accepts_what_other_editors_write() {
+    for text in [MINIMAL.replace('\n', "\r\n"), format!("\u{feff}{MINIMAL}"), MINIMAL.replace(" = 16", " = 1_6")] {
+        assert_eq!(read_one(&text).unwrap().settings.destinations[0].in_flight, 16);
+    }
 }
 
 #[test]

@@ -55,16 +55,38 @@ const TIME_UNITS: [(&str, u64); 8] = [
     ("days", 86_400_000),
 ];
 
+/// Units as people write them elsewhere, and as they are written here.
+const HABITS: [(&str, &str); 14] = [
+    ("sec", "s"),
+    ("secs", "s"),
+    ("second", "s"),
+    ("seconds", "s"),
+    ("msec", "ms"),
+    ("m", "min"),
+    ("mins", "min"),
+    ("minute", "min"),
+    ("minutes", "min"),
+    ("hr", "h"),
+    ("hrs", "h"),
+    ("d", "days"),
+    ("M", "MB"),
+    ("G", "GB"),
+];
+
+/// How a size is written.
+pub(super) const SIZE_HELP: &str = "write a whole number and a unit in quotes, such as \"16 MiB\" or \"2 GB\"";
+/// How a time is written.
+pub(super) const TIME_HELP: &str =
+    "write a whole number and a unit in quotes, such as \"500 ms\", \"5 s\", \"2 min\", \"12 h\" or \"30 days\"";
+
 /// Reads `16 MiB`, `2 GB`.
 pub(super) fn size(text: &str) -> Read<ByteCount> {
-    let help = "write a whole number and a unit, such as \"16 MiB\" or \"2 GB\"";
-    quantity(text, &SIZE_UNITS, "size", help).map(ByteCount)
+    quantity(text, &SIZE_UNITS, "size", SIZE_HELP).map(ByteCount)
 }
 
 /// Reads `500 ms`, `5 s`, `2 min`, `30 days`.
 pub(super) fn time(text: &str) -> Read<Duration> {
-    let help = "write a whole number and a unit, such as \"500 ms\", \"5 s\", \"2 min\", \"12 h\" or \"30 days\"";
-    quantity(text, &TIME_UNITS, "time", help).map(Duration::from_millis)
+    quantity(text, &TIME_UNITS, "time", TIME_HELP).map(Duration::from_millis)
 }
 
 fn quantity(text: &str, units: &[(&str, u64)], what: &str, help: &str) -> Read<u64> {
@@ -78,7 +100,13 @@ fn quantity(text: &str, units: &[(&str, u64)], what: &str, help: &str) -> Read<u
         return Err(Wrong::new(format!("{} has no unit", quoted(text)), help));
     }
     let Some((_, factor)) = units.iter().find(|(word, _)| *word == unit) else {
-        let help = did_you_mean(unit, units.iter().map(|(word, _)| *word), help.to_owned());
+        let known = || units.iter().map(|(word, _)| *word);
+        let habit = HABITS.iter().find(|(word, ours)| *word == unit && known().any(|known| known == *ours));
+        let help = match habit {
+            Some((_, ours)) => format!("did you mean `{ours}`?"),
+            None if unit.len() < 2 => help.to_owned(),
+            None => did_you_mean(unit, known(), help.to_owned()),
+        };
         return Err(Wrong::new(format!("{} is not a unit of {what}", quoted(unit)), help));
     };
     let total = number.parse::<u64>().ok().and_then(|number| number.checked_mul(*factor));
@@ -108,13 +136,18 @@ pub(super) fn label(text: &str) -> Read<String> {
     if !text.is_empty() && text.len() <= LABEL_BYTES_MAX && text.bytes().all(allowed) {
         return Ok(text.to_owned());
     }
-    let mended: String = text.to_lowercase().replace(['_', ' ', '.'], "-");
+    let mended = mended_label(text);
     let help = if mended != text && label(&mended).is_ok() {
         format!("write \"{mended}\"")
     } else {
         "a name has 1 to 40 of the characters a-z, 0-9 and -".to_owned()
     };
     Err(Wrong::new(format!("{} is not a name", quoted(text)), help))
+}
+
+/// The name that was probably meant.
+pub(super) fn mended_label(text: &str) -> String {
+    text.to_lowercase().replace(['_', ' ', '.'], "-")
 }
 
 /// Reads free text for people.
@@ -259,7 +292,7 @@ fn host_of(authority: &str) -> Option<&str> {
         Some((host, port)) if !port.contains(']') => (host, Some(port)),
         _ => (authority, None),
     };
-    if port.is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port > 0) != true) {
+    if port.is_some_and(|port| !port.parse::<u16>().is_ok_and(|port| port > 0)) {
         return None;
     }
     if let Some(v6) = host.strip_prefix('[') {

@@ -120,7 +120,6 @@ static CLIENT_CERTIFICATE: Key<Spelled<SecretRef>> = Key {
 static CLIENT_TLS_SECTION: Section =
     Section { kind: "tls", doc: "TLS of a client.", keys: &[&CA, &CLIENT_CERTIFICATE], later: &[] };
 
-#[expect(clippy::unnecessary_wraps, reason = "the signature that every inline table has")]
 fn build_client_tls(fields: &Fields<'_>, found: &mut Complaints) -> Option<ClientTls> {
     Some(ClientTls { ca: fields.read(&CA, found), client_certificate: fields.read(&CLIENT_CERTIFICATE, found) })
 }

@@ -1,17 +1,17 @@
 //! Reads flows, `[flow.NAME]`, and resolves the names in them.
 
-use std::collections::HashSet;
-
 use super::{NamedLink, Reader, destinations::NamedDestination};
 use crate::{
     ids::Name,
     settings::{
         DestinationKind, Flow, Mapping,
         complaint::{Complaint, Ground, listed, quoted},
-        fields::Fields,
+        fields::{Fields, Key},
         keys::flow,
         merge::Entry,
+        place::Place,
         suggest::did_you_mean,
+        words,
     },
 };
 
@@ -22,25 +22,38 @@ impl Reader<'_> {
         links: &[NamedLink<'_>],
         destinations: &[NamedDestination<'_>],
     ) -> Option<Vec<Flow>> {
-        let mut written = HashSet::new();
-        let mut flows = Vec::new();
-        for entry in entries {
-            flows.push(self.flow(entry, links, destinations, &mut written));
-        }
-        for link in links.iter().filter(|link| !written.contains(&("from", link.name.to_owned()))) {
+        if links.is_empty() {
             let warning =
-                Complaint::warning(link.place.clone(), format!("no flow takes messages from `{}`", link.name));
-            self.found.push(
-                warning
-                    .ground(Ground::Absence)
-                    .help("its messages would be accepted and go nowhere; add a flow, or take it away"),
-            );
+                Complaint::warning(Place::top_of(0), "there is no source of messages").ground(Ground::Absence);
+            self.found.push(warning.help("is the file whole? a source is a table such as [mllp.NAME]"));
         }
-        for to in destinations.iter().filter(|to| !written.contains(&("to", to.name.to_owned()))) {
-            let warning = Complaint::warning(to.place.clone(), format!("no flow sends to `{}`", to.name));
-            self.found.push(warning.ground(Ground::Absence).help("add a flow, or take it away"));
+        if let (Some(link), true) = (links.first(), entries.is_empty()) {
+            // A file that was cut off looks like this; to start with it would accept messages into nothing.
+            let complaint = Complaint::new(link.place.clone(), "there are sources, but no flow");
+            self.found.push(complaint.ground(Ground::Absence).help("add [flow.NAME]: which messages go where"));
+            return None;
         }
-        flows.into_iter().collect()
+        let flows: Vec<_> = entries.iter().map(|entry| self.flow(entry, links, destinations)).collect();
+        // A flow with a fault may be the one that would use what seems unused.
+        let flows: Vec<_> = flows.into_iter().collect::<Option<_>>()?;
+        self.warn_of_unused(&flows, links, destinations);
+        Some(flows)
+    }
+
+    fn warn_of_unused(&mut self, flows: &[Flow], links: &[NamedLink<'_>], destinations: &[NamedDestination<'_>]) {
+        let links = links.iter().enumerate().filter(|(index, _)| flows.iter().all(|flow| flow.from != *index));
+        for (_, link) in links {
+            let message = format!("no flow takes messages from `{}`", link.name);
+            let warning = Complaint::warning(link.place.clone(), message).ground(Ground::Absence);
+            self.found.push(warning.help("its messages would be accepted and go nowhere; add a flow, or take it away"));
+        }
+        let destinations =
+            destinations.iter().enumerate().filter(|(index, _)| flows.iter().all(|flow| flow.to != *index));
+        for (_, to) in destinations {
+            let message = format!("no flow sends to `{}`", to.name);
+            let warning = Complaint::warning(to.place.clone(), message).ground(Ground::Absence);
+            self.found.push(warning.help("add a flow, or take it away"));
+        }
     }
 
     fn flow(
@@ -48,7 +61,6 @@ impl Reader<'_> {
         entry: &Entry<'_>,
         links: &[NamedLink<'_>],
         destinations: &[NamedDestination<'_>],
-        written: &mut HashSet<(&'static str, String)>,
     ) -> Option<Flow> {
         let fields = &entry.fields;
         let from = fields.read(&flow::FROM, &mut self.found);
@@ -63,8 +75,6 @@ impl Reader<'_> {
         let department = fields.read(&flow::DEPARTMENT, &mut self.found);
         let escalate = fields.read(&flow::ESCALATE, &mut self.found);
 
-        written.extend(from.iter().map(|name| ("from", name.clone())));
-        written.extend(to.iter().map(|name| ("to", name.clone())));
         let link_names: Vec<_> = links.iter().map(|link| link.name).collect();
         let destination_names: Vec<_> = destinations.iter().map(|to| to.name).collect();
         let source = ("source", link_names.as_slice());
@@ -96,7 +106,7 @@ impl Reader<'_> {
     fn resolve<F>(
         &mut self,
         fields: &Fields<'_>,
-        key: &crate::settings::fields::Key<F>,
+        key: &Key<F>,
         name: &str,
         wanted: (&str, &[&str]),
         others: (&str, &[&str]),
@@ -105,6 +115,10 @@ impl Reader<'_> {
         let index = names.iter().position(|known| *known == name);
         if index.is_some() {
             return index;
+        }
+        if names.iter().any(|known| words::mended_label(known) == name) {
+            // That table's own name was complained of.
+            return None;
         }
         let place = fields.place(key);
         let complaint = if others.1.contains(&name) {
