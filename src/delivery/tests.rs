@@ -173,8 +173,6 @@ fn outcomes() -> impl Strategy<Value = Outcome> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
-
     #[test]
     fn settles_everything_once_and_in_order_whatever_happens(
         entries in prop::collection::vec((0u64..12, priorities()), 1..250),
