@@ -221,7 +221,7 @@ impl Courier {
         if self.reading.is_some() || self.stopped.is_some() {
             return None;
         }
-        let blocked = matches!(self.endpoints.route(now), Some((_, Role::Deliver)));
+        let blocked = matches!(self.endpoints.route(now), Some((_, Role::Deliver | Role::Return)));
         for priority in PRIORITIES {
             if let Some(Need { key, after, limit }) = self.lane(priority).need(now, blocked) {
                 self.reading = Some(Want { priority, key, after, limit });

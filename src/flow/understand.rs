@@ -124,11 +124,7 @@ fn matches(pattern: &TypePattern, code: &[u8], trigger: &[u8]) -> bool {
 /// word goes into listings.
 fn word(code: &[u8], trigger: &[u8]) -> String {
     let clean = |part: &[u8]| -> String {
-        part.iter()
-            .filter(|byte| byte.is_ascii_alphanumeric() || **byte == b'_')
-            .take(8)
-            .map(|byte| char::from(*byte))
-            .collect()
+        part.iter().filter(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').take(8).map(|byte| char::from(*byte)).collect()
     };
     let mut word = clean(code);
     if !trigger.is_empty() {

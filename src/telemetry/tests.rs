@@ -230,3 +230,18 @@ fn names_and_explains_every_metric_as_prometheus_asks() {
     }
     assert!(helped.len() > 45, "only {} families", helped.len());
 }
+
+#[test]
+fn gives_every_metric_that_the_alert_rules_ask_for() {
+    let text = telemetry().gather().unwrap();
+    let rules = include_str!("../../observability/rules/gurney.yml");
+    let words = rules.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let asked: BTreeSet<&str> = words.filter(|word| word.starts_with("gurney_")).collect();
+    assert!(asked.len() > 15, "only {} metrics asked for", asked.len());
+    for name in asked {
+        assert!(
+            text.lines().any(|line| line.starts_with(&format!("{name}{{")) || line.starts_with(&format!("{name} "))),
+            "{name}"
+        );
+    }
+}
