@@ -13,6 +13,7 @@ pub mod ids;
 pub mod mapping;
 pub mod phi;
 pub mod settings;
+pub mod sim;
 pub mod store;
 pub mod telemetry;
 pub mod units;
