@@ -15,6 +15,7 @@ pub mod mapping;
 pub mod node;
 pub mod phi;
 pub mod settings;
+pub mod sim;
 pub mod store;
 pub mod telemetry;
 pub mod units;
