@@ -127,7 +127,7 @@ impl<'m> Scope<'m> {
 }
 
 /// The repetitions of a field that a path means.
-pub fn parts_of<'m>(segment: Segment<'m>, path: &Path) -> impl Iterator<Item = Part<'m>> + use<'m> {
+fn parts_of<'m>(segment: Segment<'m>, path: &Path) -> impl Iterator<Item = Part<'m>> + use<'m> {
     let wanted = path.repetition().map(usize::from);
     let repetitions = segment.field(usize::from(path.field())).repetitions().enumerate();
     let chosen = repetitions.filter(move |(place, _)| wanted.is_none_or(|wanted| place + 1 == wanted));
