@@ -1,1 +1,372 @@
-//! To come.
+//! The canonical event that every source is read into: what happened, when, to whom, where, and what was ordered.
+//!
+//! An ADT message is one event, an order message one event per order ([`Scope`]). [`Event::read`] takes what ADT and
+//! ORM^O01 (HL7 v2.5.1 chapters 3 and 4) say about a patient's way through a hospital. It interprets nothing: codes
+//! are the sender's, answers are as given; what they mean is the map's business. Where it matters that a sender
+//! deleted a value (`""`) and did not just leave it out, the value is [`Given`]. Reads no segment twice, refuses
+//! nothing: what cannot be read is absent, and maps that need it refuse.
+//!
+//! Patient data are wrapped in [`Phi`]; printing an event shows none (INV-05).
+
+use jiff::tz::TimeZone;
+
+use crate::{
+    hl7::{Charset, Field, Message, Repetition, Value},
+    phi::Phi,
+};
+
+mod scope;
+mod time;
+mod types;
+
+pub use scope::{Part, Scope};
+pub use time::{Clock, When, instant_text};
+pub use types::{Address, Authority, Coded, Coding, Identifier, PersonName, Phone, Place, part, plain, read_authority};
+
+/// A value in its three states (HL7 v2.5.1 chapter 2, 2.5.3.4).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Given<T> {
+    /// Nothing was said.
+    #[default]
+    Absent,
+    /// It is to be deleted.
+    Null,
+    /// It is this.
+    Known(T),
+}
+
+impl<T> Given<T> {
+    /// The value, where there is one.
+    pub const fn known(&self) -> Option<&T> {
+        match self {
+            Self::Known(value) => Some(value),
+            Self::Absent | Self::Null => None,
+        }
+    }
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// Message code, such as `ADT`.
+    pub code: String,
+    /// Trigger event, such as `A03`.
+    pub trigger: String,
+    /// When it happened, by [`time`].
+    pub time: Option<When>,
+    /// Sending application.
+    pub application: Option<AuthorityName>,
+    /// Sending facility.
+    pub facility: Option<AuthorityName>,
+    /// Who it happened to.
+    pub patient: Patient,
+    /// During which visit.
+    pub visit: Visit,
+    /// What was ordered.
+    pub order: Option<Order>,
+    /// Answers to questions (OBX).
+    pub answers: Vec<Answer>,
+    /// Comments of the order (NTE-3).
+    pub notes: Vec<Phi<String>>,
+}
+
+/// The name of an application or facility, as HD gives it.
+pub type AuthorityName = String;
+
+/// A person.
+#[derive(Clone, Debug, Default)]
+pub struct Patient {
+    /// PID-3, all of them.
+    pub identifiers: Vec<Phi<Identifier>>,
+    /// PID-5, all of them.
+    pub names: Vec<Phi<PersonName>>,
+    /// PID-7.
+    pub birth_date: Given<Phi<When>>,
+    /// PID-8.
+    pub sex: Given<Phi<String>>,
+    /// PID-11, all of them.
+    pub addresses: Vec<Phi<Address>>,
+    /// PID-13, all of them.
+    pub phones: Vec<Phi<Phone>>,
+    /// PID-18.
+    pub account_number: Option<Phi<Identifier>>,
+    /// PID-30.
+    pub death_indicator: Given<Phi<String>>,
+}
+
+/// A stay or appointment.
+#[derive(Clone, Debug, Default)]
+pub struct Visit {
+    /// PV1-19.
+    pub number: Option<Phi<Identifier>>,
+    /// PV1-2.
+    pub class: Given<String>,
+    /// PV1-3.
+    pub location: Given<Phi<Place>>,
+    /// PV1-6.
+    pub prior_location: Given<Phi<Place>>,
+    /// PV1-11.
+    pub temporary_location: Given<Phi<Place>>,
+    /// PV1-15, all of them.
+    pub ambulatory_status: Vec<Phi<String>>,
+    /// PV1-36.
+    pub disposition: Given<Phi<String>>,
+    /// PV1-37.
+    pub discharged_to: Given<Phi<String>>,
+    /// PV1-44.
+    pub admitted: Option<Phi<When>>,
+    /// PV1-45.
+    pub discharged: Option<Phi<When>>,
+    /// PV2-9.
+    pub expected_discharge: Given<Phi<When>>,
+}
+
+/// An order.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// ORC-1.
+    pub control: String,
+    /// ORC-2, else OBR-2.
+    pub placer_order_number: Option<Phi<Identifier>>,
+    /// ORC-3, else OBR-3.
+    pub filler_order_number: Option<Phi<Identifier>>,
+    /// OBR-4.
+    pub service: Option<Phi<Coded>>,
+    /// TQ1-9, else OBR-5, else ORC-7.6.
+    pub priority: Given<String>,
+    /// TQ1-7, else ORC-7.4, OBR-27.4, OBR-36, OBR-6.
+    pub requested_start: Option<When>,
+    /// TQ1-8, else ORC-7.5, OBR-27.5.
+    pub requested_end: Option<When>,
+    /// OBR-30.
+    pub transport_mode: Given<String>,
+    /// OBR-42.
+    pub escort: Given<String>,
+    /// OBR-43, in words.
+    pub transport_comments: Vec<Phi<String>>,
+}
+
+/// The answer to a question.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// OBX-3.
+    pub question: Phi<Coded>,
+    /// OBX-5, its repetitions as they came.
+    pub values: Vec<Phi<String>>,
+    /// OBX-6.
+    pub unit: Option<Phi<Coded>>,
+}
+
+impl Event {
+    /// Reads the events of a message: one per order of ORM, one otherwise. `zone` is for times without an offset.
+    pub fn read(scopes: &[Scope<'_>], zone: &TimeZone) -> Vec<Self> {
+        scopes.iter().map(|scope| Self::of(scope, zone)).collect()
+    }
+
+    /// Reads the event of one scope.
+    pub fn of(scope: &Scope<'_>, zone: &TimeZone) -> Self {
+        let reader = Reader { scope, zone };
+        let kind = scope.message().message_type();
+        Self {
+            code: String::from_utf8_lossy(kind.code).into_owned(),
+            trigger: String::from_utf8_lossy(kind.trigger).into_owned(),
+            time: time(scope, zone),
+            application: reader.authority("MSH", 3),
+            facility: facility(scope).map(|authority| authority.name().to_owned()),
+            patient: reader.patient(),
+            visit: reader.visit(),
+            order: reader.order(),
+            answers: reader.answers(),
+            notes: reader.notes(),
+        }
+    }
+}
+
+/// The scopes of a message: its orders where it has any, else the whole.
+pub fn scopes<'m>(message: Message<'m>, charset: &'m Charset) -> Vec<Scope<'m>> {
+    let orders = Scope::of_orders(message, charset);
+    if orders.is_empty() { vec![Scope::of_message(message, charset)] } else { orders }
+}
+
+/// When the event happened: EVN-6, else PV1-45 of an A03, else EVN-2, else MSH-7; the first that can be read.
+pub fn time(scope: &Scope<'_>, zone: &TimeZone) -> Option<When> {
+    let is_discharge = scope.message().message_type().trigger == b"A03";
+    let reader = Reader { scope, zone };
+    let discharged = || if is_discharge { reader.when("PV1", 45) } else { None };
+    reader.when("EVN", 6).or_else(discharged).or_else(|| reader.when("EVN", 2)).or_else(|| reader.when("MSH", 7))
+}
+
+/// The sending facility: MSH-4.
+pub fn facility(scope: &Scope<'_>) -> Option<Authority> {
+    read_authority(&scope.segment("MSH")?.field(4).repetition(1), scope.charset())
+}
+
+/// The number of the visit: PV1-19.
+pub fn visit_number(scope: &Scope<'_>) -> Option<Identifier> {
+    Identifier::read_cx(&scope.segment("PV1")?.field(19).repetition(1), scope.charset())
+}
+
+/// The placer's number of the order: ORC-2, else OBR-2.
+pub fn placer_order_number(scope: &Scope<'_>) -> Option<Identifier> {
+    order_number(scope, 2)
+}
+
+/// The filler's number of the order: ORC-3, else OBR-3.
+pub fn filler_order_number(scope: &Scope<'_>) -> Option<Identifier> {
+    order_number(scope, 3)
+}
+
+fn order_number(scope: &Scope<'_>, field: usize) -> Option<Identifier> {
+    let read = |name: &str| Identifier::read_ei(&scope.segment(name)?.field(field).repetition(1), scope.charset());
+    read("ORC").or_else(|| read("OBR"))
+}
+
+struct Reader<'s, 'm> {
+    scope: &'s Scope<'m>,
+    zone: &'s TimeZone,
+}
+
+impl Reader<'_, '_> {
+    fn patient(&self) -> Patient {
+        Patient {
+            identifiers: self.all("PID", 3, Identifier::read_cx),
+            names: self.all("PID", 5, PersonName::read_xpn),
+            birth_date: self.given("PID", 7, |field| self.when_of(field)),
+            sex: self.given_text("PID", 8),
+            addresses: self.all("PID", 11, Address::read),
+            phones: self.all("PID", 13, Phone::read),
+            account_number: self.all("PID", 18, Identifier::read_cx).into_iter().next(),
+            death_indicator: self.given_text("PID", 30),
+        }
+    }
+
+    fn visit(&self) -> Visit {
+        let place = |field: &Field<'_>| Place::read(&field.repetition(1), self.scope.charset());
+        Visit {
+            number: visit_number(self.scope).map(Phi::new),
+            class: open(self.given_text("PV1", 2)),
+            location: self.given("PV1", 3, place),
+            prior_location: self.given("PV1", 6, place),
+            temporary_location: self.given("PV1", 11, place),
+            ambulatory_status: self.all("PV1", 15, |from, charset| part(from, 1, charset)),
+            disposition: self.given_text("PV1", 36),
+            discharged_to: self.given_text("PV1", 37),
+            admitted: self.when("PV1", 44).map(Phi::new),
+            discharged: self.when("PV1", 45).map(Phi::new),
+            expected_discharge: self.given("PV2", 9, |field| self.when_of(field)),
+        }
+    }
+
+    fn order(&self) -> Option<Order> {
+        let control = self.scope.segment("ORC");
+        let detail = self.scope.segment("OBR");
+        if control.is_none() && detail.is_none() {
+            return None;
+        }
+        let service = detail.and_then(|obr| Coded::read(&obr.field(4).repetition(1), self.scope.charset()));
+        Some(Order {
+            control: control.and_then(|orc| part(&orc.field(1).repetition(1), 1, self.scope.charset())).unwrap_or_default(),
+            placer_order_number: placer_order_number(self.scope).map(Phi::new),
+            filler_order_number: filler_order_number(self.scope).map(Phi::new),
+            service: service.map(Phi::new),
+            priority: self.first_given(&[("TQ1", 9, 1), ("OBR", 5, 1), ("ORC", 7, 6)]),
+            requested_start: self.first_when(&[("TQ1", 7, 1), ("ORC", 7, 4), ("OBR", 27, 4), ("OBR", 36, 1), ("OBR", 6, 1)]),
+            requested_end: self.first_when(&[("TQ1", 8, 1), ("ORC", 7, 5), ("OBR", 27, 5)]),
+            transport_mode: open(self.given_text("OBR", 30)),
+            escort: open(self.given_text("OBR", 42)),
+            transport_comments: self.all("OBR", 43, |from, charset| Coded::read(from, charset).map(|coded| coded.words().to_owned())),
+        })
+    }
+
+    fn answers(&self) -> Vec<Answer> {
+        let charset = self.scope.charset();
+        let mut answers = Vec::new();
+        for segment in self.scope.segments("OBX") {
+            let Some(question) = Coded::read(&segment.field(3).repetition(1), charset) else {
+                continue;
+            };
+            let values = segment.field(5).repetitions().filter_map(|from| plain(from.value(), charset));
+            let values = values.map(Phi::new).collect();
+            let unit = Coded::read(&segment.field(6).repetition(1), charset).map(Phi::new);
+            answers.push(Answer { question: Phi::new(question), values, unit });
+        }
+        answers
+    }
+
+    fn notes(&self) -> Vec<Phi<String>> {
+        let notes = self.scope.segments("NTE").flat_map(|segment| segment.field(3).repetitions());
+        notes.filter_map(|from| plain(from.value(), self.scope.charset())).map(Phi::new).collect()
+    }
+
+    fn authority(&self, name: &str, field: usize) -> Option<AuthorityName> {
+        let authority = read_authority(&self.scope.segment(name)?.field(field).repetition(1), self.scope.charset());
+        authority.map(|authority| authority.name().to_owned())
+    }
+
+    fn all<T>(
+        &self,
+        name: &str,
+        field: usize,
+        read: impl Fn(&Repetition<'_>, &Charset) -> Option<T>,
+    ) -> Vec<Phi<T>> {
+        let repetitions = self.scope.segment(name).into_iter().flat_map(|segment| segment.field(field).repetitions());
+        repetitions.filter_map(|from| read(&from, self.scope.charset())).map(Phi::new).collect()
+    }
+
+    fn given<T>(
+        &self,
+        name: &str,
+        field: usize,
+        read: impl Fn(&Field<'_>) -> Option<T>,
+    ) -> Given<Phi<T>> {
+        let Some(field) = self.scope.segment(name).map(|segment| segment.field(field)) else {
+            return Given::Absent;
+        };
+        if field.value() == Value::Null {
+            return Given::Null;
+        }
+        read(&field).map_or(Given::Absent, |value| Given::Known(Phi::new(value)))
+    }
+
+    fn given_text(&self, name: &str, field: usize) -> Given<Phi<String>> {
+        self.given(name, field, |field| part(&field.repetition(1), 1, self.scope.charset()))
+    }
+
+    fn first_given(&self, places: &[(&str, usize, usize)]) -> Given<String> {
+        for (name, field, component) in places {
+            let field = self.scope.segment(name).map(|segment| segment.field(*field));
+            let text = field.and_then(|field| part(&field.repetition(1), *component, self.scope.charset()));
+            if let Some(text) = text {
+                return Given::Known(text);
+            }
+            if field.is_some_and(|field| field.value() == Value::Null) {
+                return Given::Null;
+            }
+        }
+        Given::Absent
+    }
+
+    fn first_when(&self, places: &[(&str, usize, usize)]) -> Option<When> {
+        places.iter().find_map(|(name, field, component)| {
+            let field = self.scope.segment(name)?.field(*field);
+            When::read(&part(&field.repetition(1), *component, self.scope.charset())?, self.zone)
+        })
+    }
+
+    fn when(&self, name: &str, field: usize) -> Option<When> {
+        self.first_when(&[(name, field, 1)])
+    }
+
+    fn when_of(&self, field: &Field<'_>) -> Option<When> {
+        When::read(&part(&field.repetition(1), 1, self.scope.charset())?, self.zone)
+    }
+}
+
+/// A code that says nothing about who the patient is.
+fn open<T>(given: Given<Phi<T>>) -> Given<T> {
+    match given {
+        Given::Absent => Given::Absent,
+        Given::Null => Given::Null,
+        Given::Known(value) => Given::Known(value.into_inner()),
+    }
+}

@@ -1,0 +1,424 @@
+//! From the text of a map to a map whose names are resolved: every table, column, code, resource and path it speaks
+//! of exists, so that nothing of that kind can fail while a message waits. All faults are reported at once.
+
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
+
+use super::{
+    fault::Faults,
+    shape::Shape,
+    source::{Source, Via, read_via},
+    table::{Column, Table},
+    text::{By, Key, MapText, NeedText, ResourceText, RowText, TriggerText, Word},
+    verb::{Verb, Verbs},
+};
+use crate::{
+    fhir::{Node, Object, Text, coding, concept},
+    hl7::{MessageType, Path},
+};
+
+pub(super) type Tables = BTreeMap<Arc<str>, Arc<Table>>;
+
+/// A map with its names resolved.
+pub(super) struct Compiled {
+    pub(super) service: String,
+    pub(super) question: Via,
+    pub(super) coding_system: Via,
+    pub(super) authority: Via,
+    pub(super) identifier_type: Via,
+    pub(super) name_use: Via,
+    pub(super) unit: Via,
+    pub(super) triggers: Vec<Trigger>,
+    pub(super) needs: Vec<Need>,
+    pub(super) resources: Vec<Resource>,
+}
+
+/// Which messages do what.
+pub(super) struct Trigger {
+    pub(super) on: Vec<Kind>,
+    pub(super) by: By,
+    pub(super) only: Option<(Vec<Source>, Arc<str>)>,
+    pub(super) verb_from: Vec<Source>,
+    pub(super) verb_always: Option<Verb>,
+}
+
+/// A message type of a map: `ADT^A03`, or `ORM` for one without a trigger event.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Kind {
+    code: String,
+    trigger: String,
+}
+
+impl Kind {
+    fn read(text: &str) -> Self {
+        let (code, trigger) = text.split_once('^').unwrap_or((text, ""));
+        Self { code: code.to_owned(), trigger: trigger.to_owned() }
+    }
+
+    pub(super) fn fits(&self, of: &MessageType<'_>) -> bool {
+        self.code.as_bytes() == of.code && self.trigger.as_bytes() == of.trigger
+    }
+}
+
+/// Paths of which one group must be complete.
+pub(super) struct Need {
+    pub(super) verbs: Verbs,
+    pub(super) any_of: Vec<Vec<(Path, Arc<str>)>>,
+}
+
+/// A resource of the Bundle.
+pub(super) struct Resource {
+    pub(super) name: Arc<str>,
+    pub(super) kind: Arc<str>,
+    pub(super) key: Key,
+    pub(super) from: Vec<Source>,
+    pub(super) prefer: Vec<String>,
+    pub(super) need: Verbs,
+    pub(super) create: Verbs,
+    pub(super) put: Verbs,
+    pub(super) when: Option<(Source, Arc<str>)>,
+    pub(super) rows: Vec<Row>,
+}
+
+/// One translation.
+pub(super) struct Row {
+    pub(super) to: Target,
+    /// What reports call the value: its label, its table, or its element.
+    pub(super) what: Arc<str>,
+    pub(super) with: Shape,
+    pub(super) from: Vec<Source>,
+    pub(super) otherwise: Vec<Source>,
+    pub(super) until: Vec<Source>,
+    pub(super) constants: Constants,
+    pub(super) table: Option<Arc<Table>>,
+    pub(super) label: Option<Label>,
+    pub(super) refer: Vec<usize>,
+    pub(super) verbs: Verbs,
+    pub(super) need: Verbs,
+    pub(super) on: Vec<Kind>,
+    pub(super) all: bool,
+    pub(super) rising: bool,
+    pub(super) at_most: Option<Source>,
+}
+
+/// What a row writes whatever the message says.
+#[derive(Default)]
+pub(super) struct Constants(Vec<(Verbs, Node)>);
+
+impl Constants {
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn of(&self, verb: Verb) -> Option<&Node> {
+        self.0.iter().find(|(verbs, _)| verbs.has(verb)).map(|(_, node)| node)
+    }
+}
+
+/// A code that says what a value is about.
+pub(super) struct Label {
+    pub(super) coding: Object,
+    pub(super) display: Arc<str>,
+}
+
+/// Where in the resource a row writes.
+pub(super) struct Target {
+    steps: Vec<Step>,
+    last: Text,
+    /// Whether it appends to a list.
+    pub(super) appends: bool,
+}
+
+struct Step {
+    name: Text,
+    first_of_list: bool,
+}
+
+impl Target {
+    fn read(text: &str) -> Result<Self, String> {
+        let (path, appends) = text.strip_suffix("[]").map_or((text, false), |path| (path, true));
+        let mut steps = Vec::new();
+        for name in path.split('.') {
+            let (name, first_of_list) = name.strip_suffix("[0]").map_or((name, false), |name| (name, true));
+            if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+                return Err(format!("`{text}`: expected elements such as `period.start`, `name[]` or `agent[0].who`"));
+            }
+            steps.push(Step { name: Text::from(&Arc::from(name)), first_of_list });
+        }
+        match steps.pop() {
+            Some(last) if !last.first_of_list => Ok(Self { steps, last: last.name, appends }),
+            _ => Err(format!("`{text}`: the last element is set or, with `[]`, appended to")),
+        }
+    }
+
+    pub(super) fn element(&self) -> &str {
+        self.steps.first().map_or(&self.last, |step| &step.name).as_str()
+    }
+
+    /// Writes `node` into `resource`.
+    pub(super) fn write(&self, resource: &mut Object, node: Node) {
+        if node.is_empty() {
+            return;
+        }
+        let mut at = resource;
+        for step in &self.steps {
+            let name = step.name.clone();
+            let inner = if step.first_of_list { at.first_child(name) } else { at.child(name) };
+            match inner {
+                Some(inner) => at = inner,
+                None => return,
+            }
+        }
+        if self.appends {
+            at.push(self.last.clone(), node);
+        } else {
+            at.set(self.last.clone(), node);
+        }
+    }
+}
+
+/// Resolves a map. Faults are noted; a map with faults is not to be used.
+pub(super) fn compile(text: MapText, tables: &Tables, faults: &mut Faults<'_>) -> Option<Compiled> {
+    let mut compiler = Compiler { tables, faults, names: names(&text.resource) };
+    let used = &text.tables;
+    let via = [
+        &used.question,
+        &used.coding_system,
+        &used.authority,
+        &used.identifier_type,
+        &used.name_use,
+        &used.unit,
+    ];
+    let via = via.map(|word| compiler.via(word));
+    let triggers = text.trigger.iter().filter_map(|trigger| compiler.trigger(trigger)).collect();
+    let needs = text.need.iter().map(|need| compiler.need(need)).collect();
+    let resources = text.resource.iter().map(|resource| compiler.resource(resource)).collect();
+    let [question, coding_system, authority, identifier_type, name_use, unit] = via;
+    Some(Compiled {
+        service: text.service,
+        question: question?,
+        coding_system: coding_system?,
+        authority: authority?,
+        identifier_type: identifier_type?,
+        name_use: name_use?,
+        unit: unit?,
+        triggers,
+        needs,
+        resources,
+    })
+}
+
+fn names(resources: &[ResourceText]) -> Vec<Arc<str>> {
+    resources.iter().map(|resource| resource.name.get_ref().as_str().into()).collect()
+}
+
+struct Compiler<'c, 't> {
+    tables: &'c Tables,
+    faults: &'c mut Faults<'t>,
+    names: Vec<Arc<str>>,
+}
+
+impl Compiler<'_, '_> {
+    fn note<T>(&mut self, span: Range<usize>, result: Result<T, String>) -> Option<T> {
+        result.map_err(|text| self.faults.add(span, text)).ok()
+    }
+
+    fn via(&mut self, word: &Word) -> Option<Via> {
+        let result = read_via(word.get_ref(), &|name| self.tables.get(name).cloned());
+        self.note(word.span(), result)
+    }
+
+    fn source(&mut self, word: &Word, via: Option<&str>) -> Option<Source> {
+        let result = Source::read(word.get_ref(), via, &|name| self.tables.get(name).cloned());
+        self.note(word.span(), result)
+    }
+
+    fn sources(&mut self, words: &[Word], via: Option<&str>) -> Vec<Source> {
+        words.iter().filter_map(|word| self.source(word, via)).collect()
+    }
+
+    /// Sources whose table must be given, and whose meanings must all fit.
+    fn meanings(&mut self, words: &[Word], fits: &dyn Fn(&str) -> bool) -> Vec<Source> {
+        let sources = self.sources(words, None);
+        for (source, word) in sources.iter().zip(words) {
+            let Some(via) = &source.via else {
+                self.faults.add(word.span(), "expected `via table.column`");
+                continue;
+            };
+            for code in via.table.codes() {
+                if let Some(meaning) = code.meaning(via.column).filter(|meaning| !fits(meaning)) {
+                    let table = &via.table.name;
+                    self.faults.add(word.span(), format!("the meaning `{meaning}` in table `{table}` is not known here"));
+                }
+            }
+        }
+        sources
+    }
+
+    fn trigger(&mut self, text: &TriggerText) -> Option<Trigger> {
+        let only = text.only.as_ref().map(|only| (self.meanings(&only.from, &|_| true), only.is.as_str().into()));
+        let verb_from = self.meanings(&text.verb.from, &|meaning| Verb::named(meaning).is_some());
+        if text.verb.always.is_none() && text.verb.from.is_empty() {
+            let span = text.on.first().map(Word::span).unwrap_or_default();
+            self.faults.add(span, "a trigger needs a verb: `from` or `always`");
+            return None;
+        }
+        let on = text.on.iter().map(|word| Kind::read(word.get_ref())).collect();
+        Some(Trigger { on, by: text.by, only, verb_from, verb_always: text.verb.always })
+    }
+
+    fn need(&mut self, text: &NeedText) -> Need {
+        let mut any_of = Vec::new();
+        for group in &text.any_of {
+            let mut paths = Vec::new();
+            for word in group {
+                let path = word.get_ref().parse::<Path>().map_err(|error| error.to_string());
+                paths.extend(self.note(word.span(), path).map(|path| (path, Arc::from(word.get_ref().as_str()))));
+            }
+            any_of.push(paths);
+        }
+        Need { verbs: Verbs::of(&text.verbs), any_of }
+    }
+
+    fn resource(&mut self, text: &ResourceText) -> Resource {
+        let from = self.sources(&text.from, None);
+        let wants_source = !matches!(text.key.get_ref(), Key::Facility | Key::Job | Key::Message);
+        if wants_source && text.from.is_empty() {
+            self.faults.add(text.key.span(), "this key needs `from`");
+        }
+        let when = text.when.as_ref().and_then(|when| {
+            let mut sources = self.meanings(std::slice::from_ref(&when.from), &|_| true);
+            sources.pop().map(|source| (source, Arc::from(when.is.as_str())))
+        });
+        let (create, put) = (Verbs::of(&text.create), Verbs::of(&text.put));
+        let rows = text.row.iter().filter_map(|row| self.row(row.get_ref(), create.or(put), row.span())).collect();
+        Resource {
+            name: text.name.get_ref().as_str().into(),
+            kind: text.kind.as_str().into(),
+            key: *text.key.get_ref(),
+            from,
+            prefer: text.prefer.clone(),
+            need: Verbs::of(&text.need),
+            create,
+            put,
+            when,
+            rows,
+        }
+    }
+
+    fn row(&mut self, text: &RowText, verbs: Verbs, span: Range<usize>) -> Option<Row> {
+        let to = self.note(text.to.span(), Target::read(text.to.get_ref()))?;
+        let table = match &text.table {
+            Some(word) => Some(self.table(word)?),
+            None => None,
+        };
+        let via = text.via.as_ref().map(|via| via.get_ref().as_str());
+        let row = Row {
+            what: what(text, &to),
+            with: text.with,
+            from: self.row_sources(&text.from, via, table.as_deref()),
+            otherwise: self.row_sources(&text.otherwise, via, table.as_deref()),
+            until: self.sources(&text.until, None),
+            constants: self.constants(text, table.as_deref()),
+            label: text.label.as_ref().and_then(|label| self.label(label, table.as_deref())),
+            table,
+            refer: text.refer.iter().filter_map(|name| self.refer(name)).collect(),
+            verbs: text.verbs.as_deref().map_or(verbs, Verbs::of),
+            need: Verbs::of(&text.need),
+            on: text.on.iter().map(|word| Kind::read(word.get_ref())).collect(),
+            all: text.all,
+            rising: text.rising,
+            at_most: text.at_most.as_ref().and_then(|word| {
+                self.row_sources(std::slice::from_ref(word), None, None).pop()
+            }),
+            to,
+        };
+        if let Err(fault) = row.with.accepts(&row) {
+            self.faults.add(span, fault);
+        }
+        Some(row)
+    }
+
+    /// Sources whose meanings, where the row writes codes of a table, must all be codes of it.
+    fn row_sources(&mut self, words: &[Word], via: Option<&str>, table: Option<&Table>) -> Vec<Source> {
+        let sources = self.sources(words, via);
+        for (source, word) in sources.iter().zip(words) {
+            let (Some(via), Some(table)) = (&source.via, table) else {
+                continue;
+            };
+            if via.column == Column::Code {
+                continue;
+            }
+            for meaning in via.table.codes().iter().filter_map(|code| code.meaning(via.column)) {
+                let is_flag = matches!(&**meaning, "yes" | "no");
+                if !is_flag && table.named(meaning).is_none() {
+                    let (from, into) = (&via.table.name, &table.name);
+                    self.faults.add(word.span(), format!("`{meaning}` of table `{from}` is not in table `{into}`"));
+                }
+            }
+        }
+        sources
+    }
+
+    fn table(&mut self, word: &Word) -> Option<Arc<Table>> {
+        let name = word.get_ref().as_str();
+        let found = self.tables.get(name).cloned();
+        self.note(word.span(), found.ok_or_else(|| format!("there is no table `{name}`")))
+    }
+
+    fn refer(&mut self, word: &Word) -> Option<usize> {
+        let place = self.names.iter().position(|name| **name == **word.get_ref());
+        let result = place.ok_or_else(|| format!("there is no resource `{}` in this map", word.get_ref()));
+        self.note(word.span(), result)
+    }
+
+    fn label(&mut self, word: &Word, table: Option<&Table>) -> Option<Label> {
+        let coding = self.code(word, table)?;
+        let code = table.and_then(|table| table.named(word.get_ref()))?.1;
+        let display = code.display.as_ref().unwrap_or(&code.code);
+        Some(Label { coding, display: Arc::clone(display) })
+    }
+
+    fn code(&mut self, word: &Word, table: Option<&Table>) -> Option<Object> {
+        let name = word.get_ref().as_str();
+        let result = match table {
+            None => Err("a code needs `in`, the table it is in".to_owned()),
+            Some(table) => code_of(table, name).ok_or_else(|| format!("`{name}` is not in table `{}`", table.name)),
+        };
+        self.note(word.span(), result)
+    }
+
+    fn constants(&mut self, text: &RowText, table: Option<&Table>) -> Constants {
+        let mut constants = Constants::default();
+        let single = text.value.iter().map(|word| (Verbs::ALL, word));
+        let several = text.values.iter().map(|(verb, word)| (Verbs::of(&[*verb]), word));
+        for (verbs, word) in single.chain(several) {
+            constants.0.extend(self.constant(text.with, word, table).map(|node| (verbs, node)));
+        }
+        constants
+    }
+
+    fn constant(&mut self, with: Shape, word: &Word, table: Option<&Table>) -> Option<Node> {
+        match with {
+            Shape::Code => Some(Node::from(&Arc::<str>::from(word.get_ref().as_str()))),
+            Shape::Boolean => {
+                let flag = word.get_ref().parse().map_err(|_| "expected `true` or `false`".to_owned());
+                self.note(word.span(), flag).map(Node::Flag)
+            }
+            Shape::Coding => self.code(word, table).map(Node::from),
+            Shape::Concept => Some(concept(vec![self.code(word, table)?], None).into()),
+            _ => self.note(word.span(), Err("`value` goes with code, boolean, coding or concept".to_owned())),
+        }
+    }
+}
+
+/// A code of a table as a Coding.
+pub(super) fn code_of(table: &Table, name: &str) -> Option<Object> {
+    let (_, code) = table.named(name)?;
+    let system = code.system.as_ref().or(table.system.as_ref());
+    Some(coding(system.map(Text::from), Some(Text::from(&code.code)), code.display.as_ref().map(Text::from)))
+}
+
+fn what(text: &RowText, to: &Target) -> Arc<str> {
+    let named = text.label.as_ref().or(text.table.as_ref());
+    named.map_or_else(|| to.element().into(), |word| word.get_ref().as_str().into())
+}
