@@ -15,6 +15,7 @@ use crate::telemetry::logging;
 
 mod check;
 mod keys;
+mod load;
 mod run;
 
 /// Gurney, between hospital feeds and patient-logistics platforms.

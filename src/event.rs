@@ -265,16 +265,25 @@ impl Reader<'_, '_> {
         }
         let service = detail.and_then(|obr| Coded::read(&obr.field(4).repetition(1), self.scope.charset()));
         Some(Order {
-            control: control.and_then(|orc| part(&orc.field(1).repetition(1), 1, self.scope.charset())).unwrap_or_default(),
+            control: control
+                .and_then(|orc| part(&orc.field(1).repetition(1), 1, self.scope.charset()))
+                .unwrap_or_default(),
             placer_order_number: placer_order_number(self.scope).map(Phi::new),
             filler_order_number: filler_order_number(self.scope).map(Phi::new),
             service: service.map(Phi::new),
             priority: self.first_given(&[("TQ1", 9, 1), ("OBR", 5, 1), ("ORC", 7, 6)]),
-            requested_start: self.first_when(&[("TQ1", 7, 1), ("ORC", 7, 4), ("OBR", 27, 4), ("OBR", 36, 1), ("OBR", 6, 1)]),
+            requested_start: self.first_when(&[
+                ("TQ1", 7, 1),
+                ("ORC", 7, 4),
+                ("OBR", 27, 4),
+                ("OBR", 36, 1),
+                ("OBR", 6, 1),
+            ]),
             requested_end: self.first_when(&[("TQ1", 8, 1), ("ORC", 7, 5), ("OBR", 27, 5)]),
             transport_mode: open(self.given_text("OBR", 30)),
             escort: open(self.given_text("OBR", 42)),
-            transport_comments: self.all("OBR", 43, |from, charset| Coded::read(from, charset).map(|coded| coded.words().to_owned())),
+            transport_comments: self
+                .all("OBR", 43, |from, charset| Coded::read(from, charset).map(|coded| coded.words().to_owned())),
         })
     }
 
@@ -303,22 +312,12 @@ impl Reader<'_, '_> {
         authority.map(|authority| authority.name().to_owned())
     }
 
-    fn all<T>(
-        &self,
-        name: &str,
-        field: usize,
-        read: impl Fn(&Repetition<'_>, &Charset) -> Option<T>,
-    ) -> Vec<Phi<T>> {
+    fn all<T>(&self, name: &str, field: usize, read: impl Fn(&Repetition<'_>, &Charset) -> Option<T>) -> Vec<Phi<T>> {
         let repetitions = self.scope.segment(name).into_iter().flat_map(|segment| segment.field(field).repetitions());
         repetitions.filter_map(|from| read(&from, self.scope.charset())).map(Phi::new).collect()
     }
 
-    fn given<T>(
-        &self,
-        name: &str,
-        field: usize,
-        read: impl Fn(&Field<'_>) -> Option<T>,
-    ) -> Given<Phi<T>> {
+    fn given<T>(&self, name: &str, field: usize, read: impl Fn(&Field<'_>) -> Option<T>) -> Given<Phi<T>> {
         let Some(field) = self.scope.segment(name).map(|segment| segment.field(field)) else {
             return Given::Absent;
         };

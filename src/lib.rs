@@ -5,6 +5,7 @@
 
 pub mod actors;
 pub mod cli;
+pub mod credentials;
 pub mod delivery;
 pub mod event;
 pub mod fhir;

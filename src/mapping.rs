@@ -257,8 +257,7 @@ fn add_map(text: &str, tables: &Tables, maps: &mut BTreeMap<(String, u32), Arc<M
         }
     };
     let (reviewed_on, review_due) = (date(&map.reviewed_on), date(&map.review_due));
-    let (name, version, title, owner) =
-        (map.map.get_ref().clone(), map.version, map.title.clone(), map.owner.clone());
+    let (name, version, title, owner) = (map.map.get_ref().clone(), map.version, map.title.clone(), map.owner.clone());
     if maps.contains_key(&(name.clone(), version)) {
         faults.add(map.map.span(), format!("{name}@{version} is defined twice; a change needs a new version"));
         return;

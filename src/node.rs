@@ -24,6 +24,7 @@ use crate::{
         tree::{self, Plan, Tree},
     },
     flow::Flows,
+    mapping::Registry,
     settings::{LinkWire, Settings},
     store::{
         self, Entry, Journal, Opened,
@@ -86,12 +87,12 @@ impl Error {
 ///
 /// # Errors
 /// If it cannot start; once it runs, faults are survived or end the process by the panic hook.
-pub fn run(settings: Settings) -> Result<(), Error> {
+pub fn run(settings: Settings, registry: Registry) -> Result<(), Error> {
     panic::install();
     // Without a provider chosen here, the first TLS client would panic; a second choice changes nothing.
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
     let system = actix_rt::System::new();
-    system.block_on(Node::live(Arc::new(settings)))
+    system.block_on(Node::live(Arc::new(settings), Arc::new(registry)))
 }
 
 /// The running box.
@@ -106,13 +107,13 @@ struct Node {
 }
 
 impl Node {
-    async fn live(settings: Arc<Settings>) -> Result<(), Error> {
+    async fn live(settings: Arc<Settings>, registry: Arc<Registry>) -> Result<(), Error> {
         let clock = Clock::start();
         let mut stops = [SignalKind::terminate(), SignalKind::interrupt()]
             .map(|kind| signal(kind).map_err(Error::system("listen for signals")))
             .into_iter()
             .collect::<Result<Vec<_>, _>>()?;
-        let (node, metrics) = Self::start(settings, clock)?;
+        let (node, metrics) = Self::start(settings, registry, clock)?;
         if let Some(socket) = metrics {
             actix_rt::spawn(web::serve(socket, node.web_state()).map_err(Error::system("start the metrics listener"))?);
         }
@@ -128,7 +129,11 @@ impl Node {
         Ok(())
     }
 
-    fn start(settings: Arc<Settings>, clock: Clock) -> Result<(Self, Option<TcpListener>), Error> {
+    fn start(
+        settings: Arc<Settings>,
+        registry: Arc<Registry>,
+        clock: Clock,
+    ) -> Result<(Self, Option<TcpListener>), Error> {
         let sockets = Sockets::bind(&settings)?;
         let telemetry = Arc::new(Telemetry::new(
             &settings,
@@ -146,7 +151,7 @@ impl Node {
         let (store, names) = Journal::start(opened, &settings, move |notice| hear(&heard, notice))?;
         tell_opened(&telemetry, &settings, &store, was_clean);
         let names = Arc::new(names);
-        let flows = Arc::new(Flows::new(&settings));
+        let flows = Arc::new(Flows::new(&settings, registry));
         let reader = Reader::start(&plan)?;
         let tree = Tree::start(Plan {
             settings: Arc::clone(&settings),

@@ -2,8 +2,8 @@
 //!
 //! [`Settings`] is what the rest of the product sees: every name resolved, every value in range. [`read`] makes it
 //! from TOML of version 1, or says everything that is wrong; [`schema`] is the same format as JSON Schema. Secrets
-//! are names of credentials or paths to files, never values. Text goes in, settings or faults come out; only
-//! [`load`] touches the disk. Does not look whether files, devices and peers exist.
+//! are names of credentials or paths to files, never values. Text goes in, settings or faults come out.
+//! Does not look whether files, devices and peers exist.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -21,7 +21,6 @@ mod fault;
 mod fields;
 mod form;
 mod keys;
-pub mod load;
 mod merge;
 mod place;
 mod read;
@@ -33,7 +32,6 @@ mod tests;
 mod words;
 
 pub use fault::{Fault, Faults, Location, Paint, Severity};
-pub use load::{LoadError, load};
 pub use read::read;
 pub use schema::schema;
 

@@ -23,7 +23,6 @@ use tokio::sync::watch;
 pub use ehr::run as run_ehr;
 pub use platform::run as run_platform;
 
-
 /// How often a running simulator reports its progress.
 pub const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 

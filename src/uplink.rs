@@ -15,8 +15,8 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 
 use crate::{
+    credentials::credential_path,
     settings::{ClientTls, Destination, SecretRef},
-    store::key::credential_path,
     units::limits,
 };
 

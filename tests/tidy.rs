@@ -55,11 +55,12 @@ const PURE: &[(&str, Uses)] = &[
 /// Modules that do things.
 const SHELLS: &[(&str, Uses)] = &[
     ("telemetry", Only(&["ids", "settings", "units"])),
-    ("store", Pure(&[])),
-    ("uplink", Pure(&[])),
+    ("credentials", Only(&["settings"])),
+    ("store", Pure(&["credentials"])),
+    ("uplink", Pure(&["credentials"])),
     ("cluster", Pure(&["store"])),
     ("actors", Pure(&["cluster", "store", "telemetry", "uplink"])),
-    ("web", Only(&["actors", "ids", "settings", "telemetry", "units"])),
+    ("web", Pure(&["actors", "store", "telemetry"])),
     ("provision", Only(&["ids", "phi", "settings", "store", "units"])),
     ("sim", Pure(&[])),
     ("node", All),

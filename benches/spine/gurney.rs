@@ -32,7 +32,8 @@ pub struct Gurney {
 impl Gurney {
     pub fn start(folder: &Path, destination: Destination) -> Self {
         let key = folder.join("store.key");
-        let made = Command::new(binary()).args(["keys", "new"]).arg(&key).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let made =
+            Command::new(binary()).args(["keys", "new"]).arg(&key).stdout(Stdio::null()).stderr(Stdio::null()).status();
         assert!(made.unwrap().success());
         Self::restart(folder, destination)
     }
@@ -56,7 +57,14 @@ impl Gurney {
         fs::write(&config, text).unwrap();
         let log = fs::File::create(folder.join("gurney.log")).unwrap();
         let began = Instant::now();
-        let child = Command::new(binary()).arg("run").arg("--config").arg(&config).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let child = Command::new(binary())
+            .arg("run")
+            .arg("--config")
+            .arg(&config)
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
         let mut gurney = Self { port, first_ack: Duration::ZERO, child };
         gurney.wait_for_ack();
         gurney.first_ack = began.elapsed();
@@ -65,7 +73,10 @@ impl Gurney {
 
     fn wait_for_ack(&mut self) {
         let mut message = Vec::new();
-        let text = format!("MSH|^~\\&|ZZFIRST|ZZHOSP|||20260301||ADT^A08|first-{}|P|2.5.1\rPID|1||1^^^ZZ\r", std::process::id());
+        let text = format!(
+            "MSH|^~\\&|ZZFIRST|ZZHOSP|||20260301||ADT^A08|first-{}|P|2.5.1\rPID|1||1^^^ZZ\r",
+            std::process::id()
+        );
         gurney::wire::mllp::encode(&mut message, text.as_bytes());
         for _ in 0..30_000 {
             assert!(self.child.try_wait().unwrap().is_none(), "gurney ended");

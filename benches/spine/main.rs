@@ -44,7 +44,10 @@ fn main() {
 }
 
 fn rates() {
-    println!("{:<34}{:>6}{:>10}{:>8}{:>9}{:>9}{:>9}{:>9}", "", "conns", "msg/s", "ratio", "p50 ms", "p99 ms", "KB/msg", "RSS MB");
+    println!(
+        "{:<34}{:>6}{:>10}{:>8}{:>9}{:>9}{:>9}{:>9}",
+        "", "conns", "msg/s", "ratio", "p50 ms", "p99 ms", "KB/msg", "RSS MB"
+    );
     for connections in CONNECTIONS {
         let folder = folder();
         let server = reference::start(folder.path());
@@ -77,7 +80,10 @@ fn warm(port: u16, connections: usize) {
 
 fn line(what: &str, connections: usize, load: &Load, base: &Load, facts: Option<&gurney::Facts>) {
     let (written, memory) = facts.map_or((String::new(), String::new()), |facts| {
-        (format!("{:.1}", facts.written as f64 / load.messages as f64 / 1024.0), format!("{:.1}", facts.memory as f64 / 1048576.0))
+        (
+            format!("{:.1}", facts.written as f64 / load.messages as f64 / 1024.0),
+            format!("{:.1}", facts.memory as f64 / 1048576.0),
+        )
     });
     println!(
         "{what:<34}{connections:>6}{:>10.0}{:>8.2}{:>9.2}{:>9.2}{written:>9}{memory:>9}",
@@ -129,7 +135,8 @@ fn backlog(messages: usize) {
 }
 
 fn folder() -> tempfile::TempDir {
-    let base = std::env::var_os("GURNEY_BENCH_DIR").map_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/target").into(), std::path::PathBuf::from);
+    let base = std::env::var_os("GURNEY_BENCH_DIR")
+        .map_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/target").into(), std::path::PathBuf::from);
     std::fs::create_dir_all(&base).unwrap();
     tempfile::Builder::new().prefix("spine-").tempdir_in(base).unwrap()
 }

@@ -76,7 +76,8 @@ async fn serve(mut stream: TcpStream, queue: SyncSender<Request>) {
         decoder.push(&buffer[..read]);
         while let Some(event) = decoder.next() {
             let Event::Frame(frame) = event else { continue };
-            let control_id = String::from_utf8_lossy(frame.split(|byte| *byte == b'|').nth(9).unwrap_or_default()).into_owned();
+            let control_id =
+                String::from_utf8_lossy(frame.split(|byte| *byte == b'|').nth(9).unwrap_or_default()).into_owned();
             let (reply, done) = oneshot::channel();
             queue.try_send((frame, reply)).unwrap();
             done.await.unwrap();

@@ -62,7 +62,8 @@ async fn serve(mut stream: TcpStream, counter: Arc<AtomicU64>) {
             continue;
         };
         let text = String::from_utf8_lossy(&buffer[..head]).to_ascii_lowercase();
-        let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok()).unwrap_or(0);
+        let length =
+            text.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok()).unwrap_or(0);
         while buffer.len() < head + 4 + length {
             if stream.read_buf(&mut buffer).await.unwrap_or(0) == 0 {
                 return;

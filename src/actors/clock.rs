@@ -3,7 +3,7 @@
 //! [`Clock::wall`] stamps what people and other systems see. [`Clock::steady`] drives retries and time-outs: wall-clock time at
 //! the start plus monotonic time since, so it never goes backwards when the wall clock is set (F13).
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::units::Timestamp;
 
@@ -29,6 +29,11 @@ impl Clock {
     /// Time that never goes backwards.
     pub fn steady(&self) -> Timestamp {
         self.began_at.plus(self.began.elapsed())
+    }
+
+    /// Time since the start, for measuring.
+    pub fn elapsed(&self) -> Duration {
+        self.began.elapsed()
     }
 
     /// When the process started.

@@ -50,6 +50,8 @@ pub struct Plan {
     pub destination: usize,
     /// Row number of the destination.
     pub row: i64,
+    /// Makes this box's jitter its own.
+    pub seed: u64,
     /// The site's name, for delivery keys.
     pub site: String,
     /// The destination's settings.
@@ -96,7 +98,7 @@ impl Courier {
             retry: plan.settings.retry,
             endpoints: plan.settings.endpoints.len(),
             window: limits::WINDOW_MAX,
-            seed: plan.destination as u64,
+            seed: plan.seed,
         });
         let inner = Inner {
             plan,

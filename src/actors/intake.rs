@@ -3,7 +3,7 @@
 //! Understand, hand to the journal, wait for the commit, write the acknowledgement. No positive acknowledgement leaves before the
 //! journal's answer, which comes after the durable commit (INV-01).
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use actix::Addr;
 use fail::fail_point;
@@ -13,13 +13,13 @@ use super::{
     journal::{Accept, Journal, Keep},
 };
 use crate::{
-    flow::{self, Answer, Flows, Reply},
+    flow::{self, Answer, Flows, Reply, RouteVerdict},
     hl7::{Index, ack::Code, split_messages},
     settings::{Link, WhenRefused},
     store::writer::Scrap,
     telemetry::{
         LinkSignal, Telemetry,
-        labels::{AckCode, FrameFault},
+        labels::{AckCode, FrameFault, Stage},
     },
     units::Timestamp,
     wire::mllp::Cause,
@@ -67,7 +67,7 @@ impl Intake {
     /// decisions; the future waits for the commit and gives what to write for each message of the frame.
     pub fn take(&self, frame: Vec<u8>, index: &mut Index) -> impl Future<Output = Vec<Answered>> + use<> {
         fail_point!("frame-received");
-        let began = self.clock.steady();
+        let began = self.clock.elapsed();
         let received_at = self.clock.wall();
         let pending = self.hand_over(frame, received_at, index);
         let intake = self.clone();
@@ -100,11 +100,16 @@ impl Intake {
         let message = self.flows.understand(self.link, received_at, &raw, index);
         let (code, trigger) = message.kind.split_once('^').unwrap_or((&message.kind, ""));
         self.telemetry.link(self.link).received(received_at, code, trigger);
+        for route in &message.routes {
+            if matches!(route.verdict, RouteVerdict::Hold { .. } | RouteVerdict::Quarantine { .. }) {
+                self.telemetry.flow(route.flow).error(Stage::Map);
+            }
+        }
         let answer = self.journal.send(Accept { message, raw: raw.clone() });
         Pending { raw, received_at, answer }
     }
 
-    fn answered(&self, raw: &[u8], received_at: Timestamp, answer: Answer, began: Timestamp) -> Answered {
+    fn answered(&self, raw: &[u8], received_at: Timestamp, answer: Answer, began: Duration) -> Answered {
         let mut index = Index::default();
         let ack = self.settings.ack;
         let reply = match answer {
@@ -120,7 +125,7 @@ impl Intake {
     /// Answers a frame that outgrew the link's bound, from its first bytes.
     pub fn oversize(&self, head: &[u8]) -> Answered {
         let now = self.clock.wall();
-        self.written(flow::oversize(head, self.settings.ack, now, &self.zone), self.clock.steady())
+        self.written(flow::oversize(head, self.settings.ack, now, &self.zone), self.clock.elapsed())
     }
 
     /// Counts bytes that were not a plain frame, and keeps their beginning for a person.
@@ -134,9 +139,9 @@ impl Intake {
         }
     }
 
-    fn written(&self, reply: Option<Reply>, began: Timestamp) -> Answered {
+    fn written(&self, reply: Option<Reply>, began: Duration) -> Answered {
         let Some(Reply { bytes, code }) = reply else { return Answered::Silent };
-        self.telemetry.link(self.link).acked(ack_code(code), self.clock.steady().since(began));
+        self.telemetry.link(self.link).acked(ack_code(code), self.clock.elapsed().saturating_sub(began));
         Answered::Write(bytes)
     }
 }

@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     flow::Flows,
+    ids::derive,
     settings::{LinkWire, Settings},
     store::{self, reader::Reader, rows::Names},
     telemetry::Telemetry,
@@ -134,6 +135,7 @@ fn start_couriers(plan: &Plan, journal: &Addr<Journal>) -> Result<Vec<Addr<Couri
         let courier = courier::Plan {
             destination: index,
             row: plan.names.destinations.get(index).copied().unwrap_or(0),
+            seed: seed(&plan.settings, destination.name.as_str()),
             site: plan.settings.site.clone(),
             settings: Arc::new(destination.clone()),
             flows: Arc::clone(&plan.flows),
@@ -148,6 +150,11 @@ fn start_couriers(plan: &Plan, journal: &Addr<Journal>) -> Result<Vec<Addr<Couri
         couriers.push(Courier::start_in_arbiter(&arbiter, |_| Courier::new(courier)));
     }
     Ok(couriers)
+}
+
+/// Boxes that fail together must not come back together.
+fn seed(settings: &Settings, destination: &str) -> u64 {
+    derive("jitter", &[settings.site.as_bytes(), settings.node.as_bytes(), destination.as_bytes()]).as_u64_pair().0
 }
 
 type Links = (Vec<MllpListener>, Vec<SerialPort>);

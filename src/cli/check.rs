@@ -2,11 +2,14 @@
 
 use serde_json::json;
 
-use super::{ConfigArgument, Exit, chain, colours, data, note, pretty};
+use super::{
+    ConfigArgument, Exit, chain, colours, data,
+    load::{self, LoadError, Loaded},
+    note, pretty,
+};
 use crate::{
     actors::clock::Clock,
-    mapping,
-    settings::{self, Checked, Known, LoadError, Paint},
+    settings::{Checked, Paint},
 };
 
 /// Arguments of `gurney check`.
@@ -25,7 +28,7 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
         return print_json(&checked);
     }
     match checked {
-        Ok(checked) => {
+        Ok(Loaded { checked, .. }) => {
             warn(&checked);
             let settings = &checked.settings;
             data(&format!(
@@ -40,11 +43,9 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
     }
 }
 
-/// Loads the configuration against the maps that are installed.
-pub(super) fn load(config: &ConfigArgument) -> Result<Checked, LoadError> {
-    let maps = mapping::installed();
-    let maps: Vec<(&str, u32)> = maps.iter().map(|(name, version)| (name.as_str(), *version)).collect();
-    settings::load(&config.config, &Known { maps: &maps, now: Clock::start().wall() })
+/// Loads the configuration and its maps as of now.
+pub(super) fn load(config: &ConfigArgument) -> Result<Loaded, LoadError> {
+    load::load(&config.config, Clock::start().wall())
 }
 
 /// Writes what a person should look at.
@@ -67,9 +68,9 @@ fn paint() -> Paint {
     if colours() { Paint::Coloured } else { Paint::Plain }
 }
 
-fn print_json(checked: &Result<Checked, LoadError>) -> Exit {
+fn print_json(checked: &Result<Loaded, LoadError>) -> Exit {
     match checked {
-        Ok(checked) => data(&pretty(&json!({ "good": true, "faults": [], "warnings": checked.warnings }))),
+        Ok(loaded) => data(&pretty(&json!({ "good": true, "faults": [], "warnings": loaded.checked.warnings }))),
         Err(LoadError::Faults(faults)) => {
             data(&pretty(&json!({ "good": false, "faults": faults.faults, "warnings": [] })));
             Exit::Configuration

@@ -1,12 +1,7 @@
 //! `gurney run`: the daemon in the foreground.
 
-use super::{ConfigArgument, Exit, chain, check, note};
-use crate::{
-    node,
-    settings::SecretRef,
-    store::{self, key::is_shared},
-    telemetry::logging,
-};
+use super::{ConfigArgument, Exit, chain, check, load::Loaded, note};
+use crate::{credentials::is_shared, node, settings::SecretRef, store, telemetry::logging};
 
 /// Arguments of `gurney run`.
 #[derive(Debug, clap::Args)]
@@ -20,8 +15,8 @@ pub(super) fn run(arguments: &Arguments, format: logging::Format) -> Exit {
         note(&format!("error: {}", chain(&error)));
         return Exit::Unhealthy;
     }
-    let checked = match check::load(&arguments.config) {
-        Ok(checked) => checked,
+    let Loaded { checked, registry } = match check::load(&arguments.config) {
+        Ok(loaded) => loaded,
         Err(error) => return check::refuse(&error),
     };
     check::warn(&checked);
@@ -30,7 +25,7 @@ pub(super) fn run(arguments: &Arguments, format: logging::Format) -> Exit {
     {
         note(&format!("warning: others may read the store key {}; chmod 600 it", path.display()));
     }
-    match node::run(checked.settings) {
+    match node::run(checked.settings, registry) {
         Ok(()) => Exit::Good,
         Err(error) => {
             note(&format!("error: {}", chain(&error)));

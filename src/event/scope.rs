@@ -191,7 +191,10 @@ mod tests {
         assert_eq!(values(&orders[0], "PV1-2"), ["I"]);
         assert_eq!(values(&orders[1], "ORC-1"), ["CA"]);
         assert!(values(&orders[1], "NTE-3").is_empty());
-        assert_eq!((values(&orders[2], "ORC-2"), values(&orders[2], "OBR-2")), (vec!["2".to_owned()], vec!["3".to_owned()]));
+        assert_eq!(
+            (values(&orders[2], "ORC-2"), values(&orders[2], "OBR-2")),
+            (vec!["2".to_owned()], vec!["3".to_owned()])
+        );
         assert!(orders[1].segment("DG1").is_some());
         assert!(orders[2].segment("DG1").is_none());
     }

@@ -151,7 +151,8 @@ impl Place {
             floor: at(8),
             description: at(9),
         };
-        let said = [&place.point_of_care, &place.room, &place.bed, &place.facility, &place.building, &place.description];
+        let said =
+            [&place.point_of_care, &place.room, &place.bed, &place.facility, &place.building, &place.description];
         said.iter().any(|text| !text.is_empty()).then_some(place)
     }
 }

@@ -1,6 +1,6 @@
 //! Reading a message for the flows of its link, before anything is known of the store.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use jiff::tz::TimeZone;
@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use super::{Fault, Route, RouteVerdict, Understood};
 use crate::{
     hl7::{Index, Message, ack},
+    mapping::{self, Map, Refusal, Registry},
     settings::{Flow, Mapping, Settings, TypePattern},
     units::Timestamp,
 };
@@ -18,11 +19,15 @@ pub struct Flows {
     flows: Vec<Flow>,
     by_link: Vec<Vec<usize>>,
     zones: Vec<TimeZone>,
+    maps: Vec<Option<Arc<Map>>>,
+    registry: Arc<Registry>,
+    site: String,
+    utc: TimeZone,
 }
 
 impl Flows {
     /// Prepares the flows of `settings`.
-    pub fn new(settings: &Settings) -> Self {
+    pub fn new(settings: &Settings, registry: Arc<Registry>) -> Self {
         let of_link = |link| {
             let is_from = |at: &usize| settings.flows.get(*at).is_some_and(|flow| flow.from == link);
             (0..settings.flows.len()).filter(is_from).collect()
@@ -31,6 +36,10 @@ impl Flows {
         Self {
             flows: settings.flows.clone(),
             by_link: (0..settings.links.len()).map(of_link).collect(),
+            maps: settings.flows.iter().map(|flow| map_of(&registry, &flow.mapping)).collect(),
+            registry,
+            site: settings.site.clone(),
+            utc: TimeZone::UTC,
             zones: settings.links.iter().map(|link| zone(link.zone.as_ref().unwrap_or(&settings.zone))).collect(),
         }
     }
@@ -45,9 +54,26 @@ impl Flows {
         self.zones.get(link).cloned().unwrap_or(TimeZone::UTC)
     }
 
-    /// What `mapping` makes of a stored message; `None` if the map is gone or refuses it.
-    pub fn render(&self, _mapping: &str, _link: Option<usize>, _message: &Message<'_>) -> Option<Vec<u8>> {
-        None
+    /// What `mapping` (`name@version`) makes of a stored message; `None` if the map is gone or refuses it.
+    pub fn render(
+        &self,
+        mapping: &str,
+        link: Option<usize>,
+        message: &Message<'_>,
+        received_at: Timestamp,
+        content_hash: [u8; 32],
+    ) -> Option<Vec<u8>> {
+        let (name, version) = mapping.rsplit_once('@')?;
+        let map = self.registry.get(name, version.parse().ok()?)?;
+        match map.prepare(message, &self.context(link, received_at, content_hash)) {
+            Ok(mapping::Outcome::Send(prepared)) => Some(prepared.render()),
+            Ok(mapping::Outcome::NotApplicable) | Err(_) => None,
+        }
+    }
+
+    fn context(&self, link: Option<usize>, received_at: Timestamp, source_hash: [u8; 32]) -> mapping::Context<'_> {
+        let zone = link.and_then(|link| self.zones.get(link)).unwrap_or(&self.utc);
+        mapping::Context { site: &self.site, zone, encoding: None, received_at, source_hash }
     }
 
     /// Reads one message that came over `link`.
@@ -88,16 +114,36 @@ impl Flows {
             .iter()
             .filter_map(|at| Some((*at, self.flows.get(*at)?)))
             .filter(|(_, flow)| flow.on.iter().any(|pattern| matches(pattern, kind.code, kind.trigger)))
-            .map(|(at, flow)| Route { flow: at, verdict: self.verdict(flow, message, understood) })
+            .map(|(at, _)| Route { flow: at, verdict: self.verdict(at, message, understood) })
             .collect()
     }
 
-    fn verdict(&self, flow: &Flow, message: &Message<'_>, understood: &Understood) -> RouteVerdict {
+    fn verdict(&self, flow: usize, message: &Message<'_>, understood: &Understood) -> RouteVerdict {
         let deliver = RouteVerdict::Deliver { ordering_key: ordering_key(message, understood.link) };
-        match &flow.mapping {
-            Mapping::Raw => deliver,
-            Mapping::Map { .. } => deliver,
+        let Some(Some(map)) = self.maps.get(flow) else { return deliver };
+        let context = self.context(Some(understood.link), understood.received_at, understood.content_hash);
+        match map.prepare(message, &context) {
+            Ok(mapping::Outcome::Send(_)) => deliver,
+            Ok(mapping::Outcome::NotApplicable) => RouteVerdict::NotApplicable,
+            Err(refusal) => refused(&refusal),
         }
+    }
+}
+
+/// A missing field is for a person to complete; a code that no table knows waits for the map to be mended.
+fn refused(refusal: &Refusal) -> RouteVerdict {
+    let (reason, detail) = (refusal.reason().as_str(), refusal.to_string());
+    if refusal.unmapped.is_empty() {
+        RouteVerdict::Hold { reason, detail }
+    } else {
+        RouteVerdict::Quarantine { reason, detail }
+    }
+}
+
+fn map_of(registry: &Registry, mapping: &Mapping) -> Option<Arc<Map>> {
+    match mapping {
+        Mapping::Raw => None,
+        Mapping::Map { name, version } => registry.get(name, *version).cloned(),
     }
 }
 
@@ -124,7 +170,11 @@ fn matches(pattern: &TypePattern, code: &[u8], trigger: &[u8]) -> bool {
 /// word goes into listings.
 fn word(code: &[u8], trigger: &[u8]) -> String {
     let clean = |part: &[u8]| -> String {
-        part.iter().filter(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').take(8).map(|byte| char::from(*byte)).collect()
+        part.iter()
+            .filter(|byte| byte.is_ascii_alphanumeric() || **byte == b'_')
+            .take(8)
+            .map(|byte| char::from(*byte))
+            .collect()
     };
     let mut word = clean(code);
     if !trigger.is_empty() {

@@ -180,14 +180,7 @@ impl Target {
 pub(super) fn compile(text: MapText, tables: &Tables, faults: &mut Faults<'_>) -> Option<Compiled> {
     let mut compiler = Compiler { tables, faults, names: names(&text.resource) };
     let used = &text.tables;
-    let via = [
-        &used.question,
-        &used.coding_system,
-        &used.authority,
-        &used.identifier_type,
-        &used.name_use,
-        &used.unit,
-    ];
+    let via = [&used.question, &used.coding_system, &used.authority, &used.identifier_type, &used.name_use, &used.unit];
     let via = via.map(|word| compiler.via(word));
     let triggers = text.trigger.iter().filter_map(|trigger| compiler.trigger(trigger)).collect();
     let needs = text.need.iter().map(|need| compiler.need(need)).collect();
@@ -247,7 +240,8 @@ impl Compiler<'_, '_> {
             for code in via.table.codes() {
                 if let Some(meaning) = code.meaning(via.column).filter(|meaning| !fits(meaning)) {
                     let table = &via.table.name;
-                    self.faults.add(word.span(), format!("the meaning `{meaning}` in table `{table}` is not known here"));
+                    self.faults
+                        .add(word.span(), format!("the meaning `{meaning}` in table `{table}` is not known here"));
                 }
             }
         }
@@ -327,9 +321,10 @@ impl Compiler<'_, '_> {
             on: text.on.iter().map(|word| Kind::read(word.get_ref())).collect(),
             all: text.all,
             rising: text.rising,
-            at_most: text.at_most.as_ref().and_then(|word| {
-                self.row_sources(std::slice::from_ref(word), None, None).pop()
-            }),
+            at_most: text
+                .at_most
+                .as_ref()
+                .and_then(|word| self.row_sources(std::slice::from_ref(word), None, None).pop()),
             to,
         };
         if let Err(fault) = row.with.accepts(&row) {

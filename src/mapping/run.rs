@@ -73,7 +73,8 @@ enum Meaning {
 
 impl<'r, 'm> Run<'r, 'm> {
     pub(super) fn new(map: &'r Map, context: &'r Context<'r>, kind: MessageType<'m>, scope: Scope<'m>) -> Self {
-        let facility = event::facility(&scope).map_or(Cow::Borrowed(""), |authority| authority.name().to_owned().into());
+        let facility =
+            event::facility(&scope).map_or(Cow::Borrowed(""), |authority| authority.name().to_owned().into());
         let mut run = Self {
             map,
             context,
@@ -303,9 +304,10 @@ impl<'r, 'm> Run<'r, 'm> {
     }
 
     fn places(&self, resource: &Resource) -> Option<Vec<place::Location>> {
-        let spot = resource.from.iter().find_map(|source| {
-            self.parts(source).iter().find_map(|part| self.spot(resource.key, source, part))
-        })?;
+        let spot = resource
+            .from
+            .iter()
+            .find_map(|source| self.parts(source).iter().find_map(|part| self.spot(resource.key, source, part)))?;
         let locations = place::locations(&spot, self.context.site, &self.facility, &self.map.meta);
         (!locations.is_empty()).then_some(locations)
     }
@@ -428,7 +430,9 @@ impl<'r, 'm> Run<'r, 'm> {
             self.miss_row(row);
         }
         match (&row.label, row.with.choice()) {
-            (Some(label), Some(choice)) => nodes.into_iter().map(|node| input(label.coding.clone(), choice, node)).collect(),
+            (Some(label), Some(choice)) => {
+                nodes.into_iter().map(|node| input(label.coding.clone(), choice, node)).collect()
+            }
             _ => nodes,
         }
     }
@@ -493,7 +497,9 @@ impl<'r, 'm> Run<'r, 'm> {
                 let when = self.when(source, part)?;
                 Some(text(if row.with == Shape::Date { when.date() } else { when.date_time() }))
             }
-            Shape::Name => PersonName::read_xpn(from, charset).map(|name| shape::human_name(&name, self.name_use(&name))),
+            Shape::Name => {
+                PersonName::read_xpn(from, charset).map(|name| shape::human_name(&name, self.name_use(&name)))
+            }
             Shape::ProviderName => PersonName::read_xcn(from, charset).map(|name| shape::human_name(&name, None)),
             Shape::Phone => Phone::read(from, charset).as_ref().and_then(shape::contact_point),
             Shape::Identifier => {
@@ -535,7 +541,9 @@ impl<'r, 'm> Run<'r, 'm> {
         };
         match row.with {
             Shape::Code => meaning.as_ref().map(Node::from),
-            Shape::Coding => written.or_else(|| self.codings(&coded, Some(&via.table)).into_iter().next()).map(Node::from),
+            Shape::Coding => {
+                written.or_else(|| self.codings(&coded, Some(&via.table)).into_iter().next()).map(Node::from)
+            }
             Shape::Concept | Shape::ConceptKept => {
                 let mut codings: Vec<Object> = written.into_iter().collect();
                 codings.extend(self.codings(&coded, Some(&via.table)));
@@ -642,7 +650,8 @@ impl<'r, 'm> Run<'r, 'm> {
             let Some(code) = shape::code_text(&one.code) else {
                 continue;
             };
-            let listed = table.and_then(|table| table.find(std::iter::once(one))).and_then(|code| code.display.as_ref());
+            let listed =
+                table.and_then(|table| table.find(std::iter::once(one))).and_then(|code| code.display.as_ref());
             let display = clean(&one.text).map(Text::from).or_else(|| listed.map(Text::from));
             codings.push(coding(Some(self.coding_system(one, table).into()), Some(code.into()), display));
         }
@@ -684,7 +693,9 @@ impl<'r, 'm> Run<'r, 'm> {
 
     fn when(&mut self, source: &Source, part: &Part<'m>) -> Option<When> {
         let component = match &source.place {
-            SourcePlace::Path(path) if path.component().is_some() => event::plain(part.value(path), self.scope.charset()),
+            SourcePlace::Path(path) if path.component().is_some() => {
+                event::plain(part.value(path), self.scope.charset())
+            }
             _ => event::part(&part.repetition, 1, self.scope.charset()),
         };
         let component = component?;
@@ -738,7 +749,8 @@ impl<'r, 'm> Run<'r, 'm> {
             return None;
         };
         let via = self.map.compiled.unit.clone();
-        let Some((code, ucum)) = via.table.find(unit.codings()).and_then(|code| Some((code, code.meaning(via.column)?)))
+        let Some((code, ucum)) =
+            via.table.find(unit.codings()).and_then(|code| Some((code, code.meaning(via.column)?)))
         else {
             let unmapped = Unmapped {
                 table: Arc::clone(&via.table.name),

@@ -44,7 +44,8 @@ impl HttpSink {
         let requests = Arc::new(AtomicU64::new(0));
         let (stopper, stop) = stop_pair();
         let counter = Arc::clone(&requests);
-        let thread = spawn("http-sink", move || serve(listener, stop, move |stream| answer(stream, Arc::clone(&counter))))?;
+        let thread =
+            spawn("http-sink", move || serve(listener, stop, move |stream| answer(stream, Arc::clone(&counter))))?;
         Ok(Self { address, requests, stopper: Some(stopper), thread: Some(thread) })
     }
 

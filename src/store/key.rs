@@ -3,18 +3,13 @@
 //! The key stands in a file or a systemd credential, never in the configuration (INV-10). It is given to SQLCipher raw,
 //! without a passphrase derivation, and wiped from memory when dropped.
 
-use std::{
-    fs,
-    io::Write as _,
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
-    path::{Path, PathBuf},
-};
+use std::{fs, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
 
 use aws_lc_rs::{hmac, rand};
 use zeroize::Zeroizing;
 
 use super::Error;
-use crate::{phi::Secret, settings::SecretRef};
+use crate::{credentials::credential_path, phi::Secret, settings::SecretRef};
 
 /// A store key.
 #[derive(Clone, Debug)]
@@ -93,24 +88,6 @@ impl StoreKey {
     }
 }
 
-/// The file behind a secret's name.
-///
-/// # Errors
-/// Says what is missing, in words for the person who configures the box.
-pub fn credential_path(source: &SecretRef) -> Result<PathBuf, String> {
-    match source {
-        SecretRef::File(path) => Ok(path.clone()),
-        SecretRef::Credential(name) => std::env::var_os("CREDENTIALS_DIRECTORY")
-            .map(|folder| PathBuf::from(folder).join(name))
-            .ok_or_else(|| format!("`{name}` is the name of a systemd credential, but CREDENTIALS_DIRECTORY is not set; run under systemd or name a file")),
-    }
-}
-
-/// Whether others than the owner may read the file.
-pub fn is_shared(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,7 +98,7 @@ mod tests {
         let path = folder.path().join("store.key");
         let key = StoreKey::random().unwrap();
         key.write_new(&path).unwrap();
-        assert!(!is_shared(&path));
+        assert!(!crate::credentials::is_shared(&path));
         let again = StoreKey::read(&SecretRef::File(path.clone())).unwrap();
         assert_eq!(key.hex(), again.hex());
         assert!(key.write_new(&path).is_err());

@@ -56,7 +56,10 @@ pub fn judge(before: Pressure, usage: Usage) -> Pressure {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        Pressure::{Normal, Refuse, Shed, Warn},
+        *,
+    };
     use crate::units::ByteCount;
 
     fn usage(used: u64) -> Usage {
@@ -65,13 +68,12 @@ mod tests {
 
     #[test]
     fn rises_at_the_mark_and_falls_below_it() {
-        let mut level = Pressure::Normal;
+        let mut level = Normal;
         let mut seen = Vec::new();
         for used in [69, 70, 66, 64, 85, 81, 79, 92, 89, 88, 87, 64] {
             level = judge(level, usage(used));
             seen.push(level);
         }
-        use Pressure::{Normal, Refuse, Shed, Warn};
         assert_eq!(seen, [Normal, Warn, Warn, Normal, Shed, Shed, Warn, Refuse, Refuse, Refuse, Shed, Normal]);
     }
 

@@ -51,8 +51,13 @@ pub(super) fn build(plan: &Plan, due: &Due) -> Result<Request, Error> {
         (raw_type(message.as_ref()), due.message.raw.clone())
     } else {
         let link = plan.names.links.iter().position(|row| *row == due.message.link);
-        let body =
-            message.as_ref().and_then(|message| plan.flows.render(&due.mapping, link, message)).ok_or(Error::NoMap)?;
+        let body = message
+            .as_ref()
+            .and_then(|message| {
+                let stored = &due.message;
+                plan.flows.render(&due.mapping, link, message, stored.received_at, stored.content_hash)
+            })
+            .ok_or(Error::NoMap)?;
         ("application/fhir+json; charset=utf-8".to_owned(), body)
     };
     let headers = vec![

@@ -1,6 +1,6 @@
 //! Files that are cut off, damaged or made to hurt (F40 of the reliability facts).
 
-use std::{fs, time::Instant};
+use std::time::Instant;
 
 use proptest::prelude::*;
 
@@ -105,31 +105,4 @@ proptest! {
             prop_assert!(!faults.render(Paint::Coloured).is_empty());
         }
     }
-}
-
-#[test]
-fn loads_the_file_and_its_folder() {
-    let folder = tempfile::tempdir().unwrap();
-    let main = folder.path().join("gurney.toml");
-    fs::write(&main, MINIMAL).unwrap();
-    assert_eq!(load(&main, &KNOWN).unwrap().settings.links.len(), 1);
-
-    fs::create_dir(folder.path().join("conf.d")).unwrap();
-    let further = |name: &str, text: &[u8]| fs::write(folder.path().join("conf.d").join(name), text).unwrap();
-    further("20-b.toml", b"[mllp.b]\nlisten = \"127.0.0.1:1\"\n");
-    further("10-a.toml", b"[mllp.a]\nlisten = \"127.0.0.1:2\"\n");
-    further(".hidden.toml", b"nonsense");
-    further("notes.txt", b"nonsense");
-    let settings = load(&main, &KNOWN).unwrap().settings;
-    assert_eq!(settings.links.iter().map(|link| link.name.as_str()).collect::<Vec<_>>(), ["ehr", "a", "b"]);
-
-    further("30-c.toml", b"a = 1\nb = \"\xff\"\n");
-    assert!(matches!(load(&main, &KNOWN).unwrap_err(), LoadError::NotText { line: 2, .. }));
-    further("30-c.toml", &vec![b' '; usize::try_from(limits::CONFIGURATION_BYTES_MAX).unwrap() + 1]);
-    assert!(matches!(load(&main, &KNOWN).unwrap_err(), LoadError::TooLarge { .. }));
-    further("30-c.toml", b"[store]");
-    assert!(matches!(load(&main, &KNOWN).unwrap_err(), LoadError::Faults(_)));
-    assert!(matches!(load(folder.path(), &KNOWN).unwrap_err(), LoadError::NotAFile { .. }));
-    let missing = load(&folder.path().join("gurny.toml"), &KNOWN).unwrap_err();
-    assert!(matches!(&missing, LoadError::Read { .. }) && missing.to_string().starts_with("cannot read "));
 }

@@ -87,10 +87,7 @@ impl Kind {
 
     /// Whether it is an order message.
     pub const fn is_order(self) -> bool {
-        matches!(
-            self,
-            Self::OrderRide | Self::CancelRide | Self::OrderEquipment | Self::OrderVisit | Self::OrderLab
-        )
+        matches!(self, Self::OrderRide | Self::CancelRide | Self::OrderEquipment | Self::OrderVisit | Self::OrderLab)
     }
 }
 
@@ -177,11 +174,7 @@ use Kind::{
 };
 
 const SCRIPTS: &[Script] = &[
-    Script {
-        share: 30,
-        steps: &[Admit, OrderLab, Update, PlanDischarge, OrderRide, Discharge],
-        disposition: None,
-    },
+    Script { share: 30, steps: &[Admit, OrderLab, Update, PlanDischarge, OrderRide, Discharge], disposition: None },
     Script { share: 16, steps: &[Admit, Transfer, PlanDischarge, OrderRide, Transfer, Discharge], disposition: None },
     Script { share: 8, steps: &[Admit, PlanDischarge, OrderRide, CancelPlan, CancelRide, Update], disposition: None },
     Script {

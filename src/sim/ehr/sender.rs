@@ -31,6 +31,7 @@ use crate::sim::{
     tally::{Latencies, LatencySummary},
 };
 
+#[cfg(test)]
 pub(crate) use link::read_answer;
 
 /// Connections of one sender.

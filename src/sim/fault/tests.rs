@@ -73,8 +73,7 @@ async fn closes_before_the_answer_is_forwarded_once() {
 
 #[tokio::test]
 async fn silence_closes_nothing_and_ends_with_another_line() {
-    let (mut proxy, _listener, mut client, mut server) =
-        connect(Line::cut(Toward::Server, 3, Break::Silence)).await;
+    let (mut proxy, _listener, mut client, mut server) = connect(Line::cut(Toward::Server, 3, Break::Silence)).await;
     client.write_all(b"abcdef").await.unwrap();
     expect(&mut server, b"abc").await;
     timeout(PATIENCE, proxy.until(|traffic| traffic.cuts == 1)).await.unwrap();
@@ -89,8 +88,7 @@ async fn silence_closes_nothing_and_ends_with_another_line() {
 
 #[tokio::test]
 async fn swallows_what_follows_and_takes_it_off_the_client() {
-    let (mut proxy, _listener, mut client, mut server) =
-        connect(Line::cut(Toward::Server, 3, Break::Swallow)).await;
+    let (mut proxy, _listener, mut client, mut server) = connect(Line::cut(Toward::Server, 3, Break::Swallow)).await;
     client.write_all(b"abc").await.unwrap();
     expect(&mut server, b"abc").await;
     client.write_all(b"gone").await.unwrap();

@@ -222,19 +222,14 @@ async fn metadata() -> HttpResponse {
     HttpResponse::Ok().content_type(FHIR_JSON).body(capabilities.to_string())
 }
 
-async fn search(
-    kind: Path<String>,
-    query: Query<HashMap<String, String>>,
-    shared: Data<Shared>,
-) -> HttpResponse {
+async fn search(kind: Path<String>, query: Query<HashMap<String, String>>, shared: Data<Shared>) -> HttpResponse {
     let Some(token) = query.get("identifier") else {
         return refuse(400, None);
     };
     let state = shared.state();
     let found = state.store.search(&kind, token);
     let entries: Vec<Value> = found.iter().map(|resource| json!({ "resource": resource })).collect();
-    let bundle =
-        json!({ "resourceType": "Bundle", "type": "searchset", "total": entries.len(), "entry": entries });
+    let bundle = json!({ "resourceType": "Bundle", "type": "searchset", "total": entries.len(), "entry": entries });
     HttpResponse::Ok().content_type(FHIR_JSON).body(bundle.to_string())
 }
 

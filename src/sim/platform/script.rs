@@ -158,8 +158,7 @@ mod tests {
             {"do":"down","on":"fhir","times":1},{"do":"slow","ms":5,"when":"POISON"}]}"#;
         let control: Control = serde_json::from_str(text).unwrap();
         let mut script = Script::new(control.script.unwrap());
-        let unavailable =
-            Fault::Status { status: 503, retry_after: Some("2".into()), retry_after_date: None };
+        let unavailable = Fault::Status { status: 503, retry_after: Some("2".into()), retry_after_date: None };
         assert_eq!(script.next(On::Fhir, b""), unavailable);
         assert_eq!(script.next(On::Inbound, b""), unavailable);
         assert_eq!(script.next(On::Inbound, b""), Fault::Ok);

@@ -139,7 +139,10 @@ async fn a_create_upon_condition_creates_once_and_a_put_upon_condition_goes_thro
         let response = post(&client, &platform.url("/fhir"), key, body).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         let answer: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
-        assert_eq!((&answer["type"], &answer["entry"][0]["response"]["status"]), (&json!("transaction-response"), &json!(created)));
+        assert_eq!(
+            (&answer["type"], &answer["entry"][0]["response"]["status"]),
+            (&json!("transaction-response"), &json!(created))
+        );
     }
     let report = platform.report();
     assert_eq!(report.resources, [("Patient".into(), 1), ("ServiceRequest".into(), 1), ("Task".into(), 1)].into());
@@ -147,7 +150,10 @@ async fn a_create_upon_condition_creates_once_and_a_put_upon_condition_goes_thro
     assert_eq!(report.double_creates, 0);
     let found = fetch(&client, platform.url("/fhir/Task?identifier=urn:job%7CJ1")).await;
     let task = &found["entry"][0]["resource"];
-    assert_eq!((&found["total"], &task["status"], &task["meta"]["versionId"]), (&json!(1), &json!("cancelled"), &json!("2")));
+    assert_eq!(
+        (&found["total"], &task["status"], &task["meta"]["versionId"]),
+        (&json!(1), &json!("cancelled"), &json!("2"))
+    );
     let focus = task["focus"]["reference"].as_str().unwrap();
     let order = fetch(&client, platform.url(&format!("/fhir/{focus}"))).await;
     assert_eq!((&order["resourceType"], &order["subject"]), (&json!("ServiceRequest"), &task["for"]));
@@ -165,7 +171,10 @@ async fn a_transaction_is_applied_whole_or_not_at_all() {
     let cases: [(Value, u16); 8] = [
         (refused(|body| body["entry"][2]["resource"]["focus"]["reference"] = "urn:uuid:0009".into()), 400),
         (refused(|body| body["entry"][2]["resource"]["for"]["reference"] = "Patient/77".into()), 400),
-        (refused(|body| body["entry"][2]["resource"]["for"]["reference"] = "Patient?identifier=urn:mrn|NO".into()), 412),
+        (
+            refused(|body| body["entry"][2]["resource"]["for"]["reference"] = "Patient?identifier=urn:mrn|NO".into()),
+            412,
+        ),
         (refused(|body| body["entry"][0]["request"]["ifNoneExist"] = "name=ZZTEST".into()), 400),
         (refused(|body| body["entry"][1]["request"]["method"] = "PATCH".into()), 400),
         (refused(|body| body["entry"][1]["fullUrl"] = "urn:uuid:0001".into()), 400),

@@ -92,9 +92,7 @@ impl Store {
                 Some(condition) => (self.find(place, kind, condition)?, None),
                 None => (None, None),
             },
-            (Some("PUT"), Some((of, condition)), _) if of == kind => {
-                (None, self.find(place, kind, condition)?)
-            }
+            (Some("PUT"), Some((of, condition)), _) if of == kind => (None, self.find(place, kind, condition)?),
             (Some("PUT"), None, Some((of, id))) if of == kind && is_id(id) => (None, Some(id.to_owned())),
             _ => return Err(Refusal::new(400, "not-supported", format!("entry {place}: method or url not taken"))),
         };
@@ -140,8 +138,7 @@ impl Store {
     }
 
     fn resolve_one(&self, reference: &str, overlay: &Overlay, place: usize) -> Result<Option<String>, Refusal> {
-        let unresolved =
-            |what: &str| Refusal::new(400, "not-found", format!("entry {place}: {what} does not resolve"));
+        let unresolved = |what: &str| Refusal::new(400, "not-found", format!("entry {place}: {what} does not resolve"));
         if let Some(target) = overlay.urls.get(reference) {
             return Ok(Some(target.clone()));
         }
