@@ -563,7 +563,7 @@ mod checker {
         }
         assert_fault("src/delivery.rs", "use super::store;", "`delivery` may not use `store`");
         assert_fault("src/store/rows.rs", "use crate::actors::Tree;", "`store` may not use `actors`");
-        assert_fault("src/web/page.rs", "use crate::store::Reader;", "`web` may not use `store`");
+        assert_fault("src/web/page.rs", "use crate::uplink::Reply;", "`web` may not use `uplink`");
     }
 
     #[test]

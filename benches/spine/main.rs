@@ -19,6 +19,7 @@
     clippy::cast_sign_loss,
     clippy::panic,
     missing_docs,
+    unreachable_pub,
     reason = "a bench"
 )]
 

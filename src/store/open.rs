@@ -46,7 +46,7 @@ pub struct Opened {
     pub(super) connection: Connection,
     pub(super) ballast: Ballast,
     /// Holds the lock; the store stays ours as long as this lives.
-    pub(super) lock: fs::File,
+    pub(super) _lock: fs::File,
     /// Whether the last stop was clean.
     pub was_clean: bool,
     /// Whether the check that an unclean stop asks for was made already.
@@ -92,7 +92,7 @@ pub fn open(plan: Plan) -> Result<Opened, Error> {
     if !was_clean && small {
         quick_check(&connection, &database)?;
     }
-    Ok(Opened { plan, connection, ballast, lock, was_clean, checked: was_clean || small, ballast_laid, is_new })
+    Ok(Opened { plan, connection, ballast, _lock: lock, was_clean, checked: was_clean || small, ballast_laid, is_new })
 }
 
 /// Opens a further connection that only reads.

@@ -80,9 +80,9 @@ mod tests {
     #[test]
     fn refuses_before_the_disk_is_full() {
         let full = Usage { disk_free: ByteCount(15 << 20), ..usage(1) };
-        assert_eq!(judge(Pressure::Normal, full), Pressure::Refuse);
+        assert_eq!(judge(Normal, full), Refuse);
         let little = Usage { disk_free: ByteCount(20 << 20), ..usage(1) };
-        assert_eq!(judge(Pressure::Refuse, little), Pressure::Refuse);
-        assert_eq!(judge(Pressure::Normal, little), Pressure::Shed);
+        assert_eq!(judge(Refuse, little), Refuse);
+        assert_eq!(judge(Normal, little), Shed);
     }
 }

@@ -149,11 +149,6 @@ impl Receipts {
         self.runs.push(sealed.run);
     }
 
-    /// The newest run of which no message is left in the journal, that is whose last message came before `oldest`.
-    pub(super) fn purgeable(&self, oldest: JournalId) -> Option<i64> {
-        self.runs.first().filter(|run| run.last_journal < oldest.0).map(|run| run.id)
-    }
-
     /// Drops a run whose rows were deleted.
     pub(super) fn purged(&mut self, id: i64) {
         self.runs.retain(|run| run.id != id);
@@ -213,7 +208,6 @@ fn bits(len: usize, fingerprint: i64) -> impl Iterator<Item = (usize, u8)> {
     let size = (len as u64) * 8;
     (0..u64::from(BLOOM_HASHES)).map(move |i| {
         let bit = low.wrapping_add(i.wrapping_mul(high)) % size.max(1);
-        #[expect(clippy::cast_possible_truncation, reason = "below the filter's length in bits, which is a usize")]
         let byte = (bit / 8) as usize;
         (byte, 1_u8 << (bit % 8))
     })

@@ -86,7 +86,9 @@ pub(super) fn verdict_code(verdict: Verdict) -> i64 {
     match verdict {
         Verdict::Accept => 0,
         Verdict::Silent => 1,
-        Verdict::Reject(fault) => 16 + Fault::ALL.iter().position(|known| *known == fault).map_or(0, |at| at as i64),
+        Verdict::Reject(fault) => {
+            16 + Fault::ALL.iter().position(|known| *known == fault).map_or(0, |at| i64::try_from(at).unwrap_or(0))
+        }
     }
 }
 

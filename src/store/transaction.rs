@@ -389,7 +389,7 @@ impl Deltas {
                         settlement.at.0,
                         settlement.attempts,
                         settlement.status,
-                        settlement.endpoint as i64,
+                        i64::try_from(settlement.endpoint).unwrap_or(0),
                     ])?;
             }
             SettlementKind::DeadLetter { reason, response } => {
