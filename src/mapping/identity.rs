@@ -60,7 +60,8 @@ impl JobParts<'_> {
 
 const LEG: &str = "1";
 
-/// The identifier system of an assigning authority; `kind` tells systems apart where there is none.
+/// The identifier system of an assigning authority. Below the site's name `kind` keeps the authority's number spaces
+/// apart: its medical record numbers, visits and orders may look alike.
 pub(super) fn authority_system(authority: &Authority, kind: &str, known: &Via, site: &str) -> String {
     let coding = Coding { code: authority.namespace.clone(), text: String::new(), system: String::new() };
     let listed = known.table.find(std::iter::once(&coding)).and_then(|code| code.meaning(known.column));
@@ -68,8 +69,8 @@ pub(super) fn authority_system(authority: &Authority, kind: &str, known: &Via, s
         return uri.to_string();
     }
     universal_system(authority).unwrap_or_else(|| {
-        let name = if authority.is_empty() { kind } else { authority.name() };
-        local_system(site, "id", name)
+        let authority = if authority.is_empty() { "-" } else { authority.name() };
+        format!("{}/{}", local_system(site, "id", authority), escape(kind))
     })
 }
 

@@ -270,11 +270,11 @@ impl<'r, 'm> Run<'r, 'm> {
             Key::Patient => self.patient(resource)?,
             Key::Visit => self.first(&resource.from, |run, part| {
                 let number = event::Identifier::read_cx(&part.repetition, run.scope.charset())?;
-                Some(run.identity_of(&number, "visit"))
+                Some(run.identity_of(&number, VISIT))
             })?,
             Key::Person => self.first(&resource.from, |run, part| {
                 let number = event::Identifier::read_xcn(&part.repetition, run.scope.charset())?;
-                Some(run.identity_of(&number, "provider"))
+                Some(run.identity_of(&number, PROVIDER))
             })?,
             Key::Place | Key::Address => return self.places(resource).map(Found::Locations),
         };
@@ -300,7 +300,7 @@ impl<'r, 'm> Run<'r, 'm> {
                 }
             }
         }
-        best.map(|(_, identifier)| self.identity_of(&identifier, "patient"))
+        best.map(|(_, identifier)| self.identity_of(&identifier, patient_kind(&identifier)))
     }
 
     fn places(&self, resource: &Resource) -> Option<Vec<place::Location>> {
@@ -355,7 +355,6 @@ impl<'r, 'm> Run<'r, 'm> {
     }
 
     fn identity_of(&self, identifier: &event::Identifier, kind: &str) -> Identity {
-        let kind = if identifier.kind.is_empty() { kind } else { &identifier.kind };
         let known = &self.map.compiled.authority;
         let system = authority_system(&identifier.authority, kind, known, self.context.site);
         Identity { system, value: clean(&identifier.value).unwrap_or_default() }
@@ -504,17 +503,18 @@ impl<'r, 'm> Run<'r, 'm> {
             Shape::Phone => Phone::read(from, charset).as_ref().and_then(shape::contact_point),
             Shape::Identifier => {
                 let identifier = event::Identifier::read_cx(from, charset)?;
-                (!self.is_withheld(&identifier)).then(|| self.identifier(&identifier, "patient", None))
+                (!self.is_withheld(&identifier)).then(|| self.identifier(&identifier, patient_kind(&identifier), None))
             }
             Shape::VisitNumber => {
-                event::Identifier::read_cx(from, charset).map(|number| self.identifier(&number, "visit", None))
+                event::Identifier::read_cx(from, charset).map(|number| self.identifier(&number, VISIT, None))
             }
             Shape::OrderNumber => {
-                let kind = row.label.as_ref().map(|label| concept(vec![label.coding.clone()], None));
-                event::Identifier::read_ei(from, charset).map(|number| self.identifier(&number, "order", kind))
+                let label = row.label.as_ref()?;
+                let kind = Some(concept(vec![label.coding.clone()], None));
+                event::Identifier::read_ei(from, charset).map(|number| self.identifier(&number, &label.name, kind))
             }
             Shape::Quantity => self.quantity(source, part),
-            Shape::Detail => self.detail(row, &self.words(part)?, part),
+            Shape::Detail => self.detail(row, part),
             Shape::PlaceText => place::line(&Place::read(from, charset)?).map(Node::from),
             Shape::Note => note(&event::plain(from.value(), charset)?),
             Shape::CodedNote => note(&self.words(part)?),
@@ -764,20 +764,24 @@ impl<'r, 'm> Run<'r, 'm> {
         Some(fhir::quantity(number, Text::from(shown), Text::from(ucum)).into())
     }
 
-    fn detail(&self, row: &Row, words: &str, part: &Part<'m>) -> Option<Node> {
-        let is_number = part.segment.is("OBX") && part.segment.field(6).value().is_present();
-        if !is_number {
-            return worded(row, words);
+    /// The label, the codes as they came, and the value in words with its unit.
+    fn detail(&self, row: &Row, part: &Part<'m>) -> Option<Node> {
+        let label = row.label.as_ref()?;
+        let charset = self.scope.charset();
+        let words = self.words(part)?;
+        let unit = part.segment.is("OBX").then(|| Coded::read(&part.segment.field(6).repetition(1), charset)).flatten();
+        let words = unit.map_or_else(|| words.clone(), |unit| format!("{words} {}", unit.first.code));
+        let mut codings = vec![label.coding.clone()];
+        if !is_free_text(part) {
+            codings.extend(Coded::read(&part.repetition, charset).map(|coded| self.codings(&coded, None)).into_iter().flatten());
         }
-        let unit = Coded::read(&part.segment.field(6).repetition(1), self.scope.charset())?;
-        worded(row, &format!("{words} {}", unit.first.code))
+        Some(concept(codings, Some(format!("{}: {}", label.display, clean(&words)?).into())).into())
     }
 
     /// A value in words: of a code its text, of anything else all of it.
     fn words(&self, part: &Part<'m>) -> Option<String> {
         let charset = self.scope.charset();
-        let is_text = matches!(part.segment.field(2).bytes(), b"TX" | b"FT" | b"ST" | b"NM");
-        if part.segment.is("OBX") && is_text {
+        if is_free_text(part) {
             return event::plain(part.repetition.value(), charset);
         }
         Coded::read(&part.repetition, charset).map(|coded| coded.words().to_owned())
@@ -851,6 +855,15 @@ pub(super) fn map_tag(map: &str) -> Object {
     meta
 }
 
+/// The number spaces of visits and of providers.
+const VISIT: &str = "visit";
+const PROVIDER: &str = "provider";
+
+/// The number space of a patient identifier: its type.
+fn patient_kind(identifier: &event::Identifier) -> &str {
+    if identifier.kind.is_empty() { "patient" } else { &identifier.kind }
+}
+
 fn plain_code(code: &str) -> Coded {
     let first = Coding { code: code.to_owned(), text: String::new(), system: String::new() };
     Coded { first, alternative: None, original_text: String::new() }
@@ -862,6 +875,11 @@ fn text(text: &str) -> Node {
 
 fn note(words: &str) -> Option<Node> {
     Some(Object::new().with("text", clean(words)?).into())
+}
+
+/// Whether OBX-2 says that OBX-5 is no code.
+fn is_free_text(part: &Part<'_>) -> bool {
+    part.segment.is("OBX") && matches!(part.segment.field(2).bytes(), b"TX" | b"FT" | b"ST" | b"NM")
 }
 
 fn worded(row: &Row, words: &str) -> Option<Node> {
