@@ -116,6 +116,7 @@ impl Constants {
 
 /// A code that says what a value is about.
 pub(super) struct Label {
+    pub(super) name: Arc<str>,
     pub(super) coding: Object,
     pub(super) display: Arc<str>,
 }
@@ -300,6 +301,7 @@ impl Compiler<'_, '_> {
     }
 
     fn row(&mut self, text: &RowText, verbs: Verbs, span: Range<usize>) -> Option<Row> {
+        let noted = self.faults.found.len();
         let to = self.note(text.to.span(), Target::read(text.to.get_ref()))?;
         let table = match &text.table {
             Some(word) => Some(self.table(word)?),
@@ -327,8 +329,9 @@ impl Compiler<'_, '_> {
                 .and_then(|word| self.row_sources(std::slice::from_ref(word), None, None).pop()),
             to,
         };
-        if let Err(fault) = row.with.accepts(&row) {
-            self.faults.add(span, fault);
+        // A row whose names are wrong already looks incomplete because of it.
+        if self.faults.found.len() == noted {
+            self.note(span, row.with.accepts(&row));
         }
         Some(row)
     }
@@ -370,7 +373,7 @@ impl Compiler<'_, '_> {
         let coding = self.code(word, table)?;
         let code = table.and_then(|table| table.named(word.get_ref()))?.1;
         let display = code.display.as_ref().unwrap_or(&code.code);
-        Some(Label { coding, display: Arc::clone(display) })
+        Some(Label { name: Arc::clone(&code.name), coding, display: Arc::clone(display) })
     }
 
     fn code(&mut self, word: &Word, table: Option<&Table>) -> Option<Object> {

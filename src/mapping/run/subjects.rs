@@ -1,0 +1,159 @@
+//! Who and what a message is about: the identity of each resource, and whether it will be in the Bundle.
+
+use super::{Found, Present, Run};
+use crate::fhir::clean;
+use crate::{
+    event::{self, Address, Coded, Coding, Part, Place},
+    mapping::{
+        compile::Resource,
+        identity::{Identity, authority_system},
+        place::{self, Spot},
+        shape,
+        source::{Source, SourcePlace},
+        text::Key,
+    },
+};
+
+impl<'m> Run<'_, 'm> {
+    pub(super) fn find(&mut self, resource: &Resource) -> Option<Present> {
+        let verb = self.verb;
+        if !resource.create.has(verb) && !resource.put.has(verb) {
+            return None;
+        }
+        if let Some((source, is)) = &resource.when {
+            if self.meaning_of(source).as_deref() != Some(&**is) {
+                return None;
+            }
+        }
+        let found = self.known_by(resource);
+        if found.is_none() && resource.need.has(verb) {
+            self.miss(&resource.name, &resource.from);
+        }
+        let found = found?;
+        let full_url = match &found {
+            Found::Identity(identity) => identity.full_url(&resource.kind),
+            Found::Locations(locations) => locations.last()?.full_url.clone(),
+        };
+        Some(Present { full_url, found })
+    }
+
+    pub(super) fn known_by(&mut self, resource: &Resource) -> Option<Found> {
+        let site = self.context.site;
+        let identity = match resource.key {
+            Key::Facility => {
+                let name = if self.facility.is_empty() { site } else { &self.facility };
+                Identity::own("facility", format!("{site}/{name}"))
+            }
+            Key::Job => Identity::own("job", self.job.hyphenated().to_string()),
+            Key::Message => Identity::own("message-sha256", hex(&self.context.source_hash)),
+            Key::Patient => self.patient(resource)?,
+            Key::Visit => self.first(&resource.from, |run, part| {
+                let number = event::Identifier::read_cx(&part.repetition, run.scope.charset())?;
+                Some(run.identity_of(&number, VISIT))
+            })?,
+            Key::Person => self.first(&resource.from, |run, part| {
+                let number = event::Identifier::read_xcn(&part.repetition, run.scope.charset())?;
+                Some(run.identity_of(&number, PROVIDER))
+            })?,
+            Key::Place | Key::Address => return self.places(resource).map(Found::Locations),
+        };
+        Some(Found::Identity(identity))
+    }
+
+    pub(super) fn first<T>(&self, from: &[Source], read: impl Fn(&Self, &Part<'m>) -> Option<T>) -> Option<T> {
+        from.iter().find_map(|source| self.parts(source).iter().find_map(|part| read(self, part)))
+    }
+
+    /// The identifier whose type stands first in `prefer`, else the first that is not withheld.
+    pub(super) fn patient(&self, resource: &Resource) -> Option<Identity> {
+        let mut best: Option<(usize, event::Identifier)> = None;
+        for source in &resource.from {
+            for part in self.parts(source) {
+                let Some(identifier) = event::Identifier::read_cx(&part.repetition, self.scope.charset()) else {
+                    continue;
+                };
+                let rank = resource.prefer.iter().position(|kind| *kind == identifier.kind);
+                let rank = rank.unwrap_or(resource.prefer.len());
+                if !self.is_withheld(&identifier) && best.as_ref().is_none_or(|(known, _)| rank < *known) {
+                    best = Some((rank, identifier));
+                }
+            }
+        }
+        best.map(|(_, identifier)| self.identity_of(&identifier, patient_kind(&identifier)))
+    }
+
+    pub(super) fn places(&self, resource: &Resource) -> Option<Vec<place::Location>> {
+        let spot = resource
+            .from
+            .iter()
+            .find_map(|source| self.parts(source).iter().find_map(|part| self.spot(resource.key, source, part)))?;
+        let locations = place::locations(&spot, self.context.site, &self.facility, &self.map.meta);
+        (!locations.is_empty()).then_some(locations)
+    }
+
+    pub(super) fn spot(&self, key: Key, source: &Source, part: &Part<'m>) -> Option<Spot> {
+        let charset = self.scope.charset();
+        let from = &part.repetition;
+        if key == Key::Address {
+            return Address::read(from, charset).map(Spot::At);
+        }
+        let SourcePlace::Path(path) = &source.place else {
+            return self.answered_spot(part);
+        };
+        if path.component().is_none() {
+            return Place::read(from, charset).map(Spot::Inside);
+        }
+        event::plain(part.value(path), charset).and_then(|words| clean(&words)).map(Spot::Words)
+    }
+
+    /// A place in OBX-5, by the type in OBX-2.
+    pub(super) fn answered_spot(&self, part: &Part<'m>) -> Option<Spot> {
+        let charset = self.scope.charset();
+        let from = &part.repetition;
+        match part.segment.field(2).bytes() {
+            b"XAD" | b"AD" => Address::read(from, charset).map(Spot::At),
+            b"PL" => Place::read(from, charset).map(Spot::Inside),
+            b"CE" | b"CWE" | b"CNE" | b"CF" => {
+                let coded = Coded::read(from, charset)?;
+                let Some(code) = shape::code_text(&coded.first.code) else {
+                    return clean(coded.words()).map(Spot::Words);
+                };
+                let system = self.coding_system(&coded.first, None);
+                let first = Coding { code, ..coded.first };
+                Some(Spot::Coded(Coded { first, ..coded }, system))
+            }
+            _ => event::plain(from.value(), charset).and_then(|words| clean(&words)).map(Spot::Words),
+        }
+    }
+
+    pub(super) fn is_withheld(&self, identifier: &event::Identifier) -> bool {
+        let kind = Coding { code: identifier.kind.clone(), text: String::new(), system: String::new() };
+        let via = &self.map.compiled.identifier_type;
+        let listed = via.table.find(std::iter::once(&kind));
+        listed.and_then(|code| code.meaning(via.column)).is_some_and(|send| &**send == "withhold")
+    }
+
+    pub(super) fn identity_of(&self, identifier: &event::Identifier, kind: &str) -> Identity {
+        let known = &self.map.compiled.authority;
+        let system = authority_system(&identifier.authority, kind, known, self.context.site);
+        Identity { system, value: clean(&identifier.value).unwrap_or_default() }
+    }
+}
+
+/// The number spaces of visits and of providers.
+pub(super) const VISIT: &str = "visit";
+
+const PROVIDER: &str = "provider";
+
+/// The number space of a patient identifier: its type.
+pub(super) fn patient_kind(identifier: &event::Identifier) -> &str {
+    if identifier.kind.is_empty() { "patient" } else { &identifier.kind }
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
+        write!(out, "{byte:02x}").ok();
+        out
+    })
+}

@@ -1,0 +1,151 @@
+//! Names, times, quantities, identifiers and words as FHIR elements.
+
+use std::sync::Arc;
+
+use super::Run;
+use crate::{
+    event::{self, Coded, Coding, Part, PersonName, When},
+    fhir::{self, Node, Object, Text, clean, coding, concept},
+    mapping::{
+        compile::Row,
+        refusal::{Missing, Unmapped},
+        shape,
+        source::{Source, SourcePlace},
+    },
+    phi::Phi,
+};
+
+impl<'m> Run<'_, 'm> {
+    pub(super) fn identifier(&self, identifier: &event::Identifier, kind: &str, label: Option<Object>) -> Node {
+        let identity = self.identity_of(identifier, kind);
+        let label = label.or_else(|| {
+            let code = shape::code_text(&identifier.kind)?;
+            let table = &self.map.compiled.identifier_type.table;
+            let display = table.named(&code).and_then(|(_, code)| code.display.as_ref()).map(Text::from);
+            Some(concept(vec![coding(table.system.as_ref().map(Text::from), Some(code.into()), display)], None))
+        });
+        fhir::identifier(Some(identity.system.into()), identity.value.into(), label).into()
+    }
+
+    pub(super) fn name_use(&self, name: &PersonName) -> Option<Text> {
+        let via = &self.map.compiled.name_use;
+        let kind = Coding { code: name.kind.clone(), text: String::new(), system: String::new() };
+        via.table.find(std::iter::once(&kind)).and_then(|code| code.meaning(via.column)).map(Text::from)
+    }
+
+    pub(super) fn when(&mut self, source: &Source, part: &Part<'m>) -> Option<When> {
+        let component = match &source.place {
+            SourcePlace::Path(path) if path.component().is_some() => {
+                event::plain(part.value(path), self.scope.charset())
+            }
+            _ => event::part(&part.repetition, 1, self.scope.charset()),
+        };
+        let component = component?;
+        let when = When::read(&component, self.context.zone);
+        if when.is_none() {
+            self.cannot_read(source);
+        }
+        when
+    }
+
+    pub(super) fn period(&mut self, row: &Row) -> Option<Node> {
+        let start = self.first_when(&row.from);
+        let end = self.first_when(&row.until);
+        if let (Some((from, start)), Some((until, end))) = (&start, &end) {
+            if start.instant().zip(end.instant()).is_some_and(|(start, end)| end < start) {
+                self.contradict(from, until);
+            }
+        }
+        let as_text = |found: Option<(&Source, When)>| found.map(|(_, when)| Text::from(when.date_time().to_owned()));
+        let period = fhir::period(as_text(start), as_text(end));
+        (!period.is_empty()).then(|| period.into())
+    }
+
+    pub(super) fn first_when<'s>(&mut self, from: &'s [Source]) -> Option<(&'s Source, When)> {
+        for source in from {
+            for part in self.parts(source) {
+                if let Some(when) = self.when(source, &part) {
+                    return Some((source, when));
+                }
+            }
+        }
+        None
+    }
+
+    /// OBX-5 in the unit of OBX-6, or `2 L/min` where a sender writes both in OBX-5.
+    pub(super) fn quantity(&mut self, source: &Source, part: &Part<'m>) -> Option<Node> {
+        let charset = self.scope.charset();
+        let value = event::part(&part.repetition, 1, charset)?;
+        let unit = Coded::read(&part.segment.field(6).repetition(1), charset);
+        let (value, unit) = match (unit, value.split_once(char::is_whitespace)) {
+            (Some(unit), _) => (value, unit),
+            (None, Some((value, unit))) => (value.to_owned(), plain_code(unit.trim())),
+            (None, None) => {
+                let from = vec![format!("{} unit (OBX-6)", source.shown).into()];
+                self.refusal.missing.push(Missing { what: "unit".into(), from });
+                return None;
+            }
+        };
+        let Some(number) = fhir::decimal(&value) else {
+            self.cannot_read(source);
+            return None;
+        };
+        let via = self.map.compiled.unit.clone();
+        let Some((code, ucum)) =
+            via.table.find(unit.codings()).and_then(|code| Some((code, code.meaning(via.column)?)))
+        else {
+            let unmapped = Unmapped {
+                table: Arc::clone(&via.table.name),
+                path: format!("{} unit (OBX-6)", source.shown).into(),
+                code: Phi::new(unit.first.code),
+            };
+            self.refusal.unmapped.push(unmapped);
+            return None;
+        };
+        let shown = code.display.as_ref().unwrap_or(&code.code);
+        Some(fhir::quantity(number, Text::from(shown), Text::from(ucum)).into())
+    }
+
+    /// The label, the codes as they came, and the value in words with its unit.
+    pub(super) fn detail(&self, row: &Row, part: &Part<'m>) -> Option<Node> {
+        let label = row.label.as_ref()?;
+        let charset = self.scope.charset();
+        let words = self.words(part)?;
+        let unit = part.segment.is("OBX").then(|| Coded::read(&part.segment.field(6).repetition(1), charset)).flatten();
+        let words = unit.map_or_else(|| words.clone(), |unit| format!("{words} {}", unit.first.code));
+        let mut codings = vec![label.coding.clone()];
+        if !is_free_text(part) {
+            codings.extend(
+                Coded::read(&part.repetition, charset).map(|coded| self.codings(&coded, None)).into_iter().flatten(),
+            );
+        }
+        Some(concept(codings, Some(format!("{}: {}", label.display, clean(&words)?).into())).into())
+    }
+
+    /// A value in words: of a code its text, of anything else all of it.
+    pub(super) fn words(&self, part: &Part<'m>) -> Option<String> {
+        let charset = self.scope.charset();
+        if is_free_text(part) {
+            return event::plain(part.repetition.value(), charset);
+        }
+        Coded::read(&part.repetition, charset).map(|coded| coded.words().to_owned())
+    }
+}
+
+fn plain_code(code: &str) -> Coded {
+    let first = Coding { code: code.to_owned(), text: String::new(), system: String::new() };
+    Coded { first, alternative: None, original_text: String::new() }
+}
+
+pub(super) fn text(text: &str) -> Node {
+    Node::from(text.to_owned())
+}
+
+pub(super) fn note(words: &str) -> Option<Node> {
+    Some(Object::new().with("text", clean(words)?).into())
+}
+
+/// Whether OBX-2 says that OBX-5 is no code.
+fn is_free_text(part: &Part<'_>) -> bool {
+    part.segment.is("OBX") && matches!(part.segment.field(2).bytes(), b"TX" | b"FT" | b"ST" | b"NM")
+}

@@ -1,0 +1,400 @@
+//! transport@1 against its corpus: `tests/corpus/transport/NN-name/in.hl7` and what must come of it, `out.json` (the
+//! Bundle) or `out.txt` (why there is none). `UPDATE_GOLDEN=1` writes what comes of it now, for a person to read.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+use std::{fs, path::Path, sync::LazyLock};
+
+use gurney::{
+    event::{Event, scopes},
+    hl7::Index,
+    mapping::{Context, Map, Outcome, Prepared, Reason, Refusal, Registry, Verb},
+    units::Timestamp,
+};
+use jiff::tz::TimeZone;
+use proptest::prelude::*;
+use serde_json::Value;
+
+static REGISTRY: LazyLock<Registry> = LazyLock::new(|| Registry::builtin().unwrap());
+static ZONE: LazyLock<TimeZone> = LazyLock::new(|| TimeZone::get("America/New_York").unwrap());
+
+const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/transport");
+
+fn map() -> &'static Map {
+    REGISTRY.get("transport", 1).unwrap()
+}
+
+fn prepare(raw: &[u8]) -> Result<Outcome, Refusal> {
+    let index = Index::of(raw).unwrap();
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, raw);
+    let context = Context {
+        site: "loopback",
+        zone: &ZONE,
+        encoding: None,
+        received_at: Timestamp(1_795_184_400_123),
+        source_hash: digest.as_ref().try_into().unwrap(),
+    };
+    map().prepare(&index.message(raw), &context)
+}
+
+fn prepared(name: &str) -> Prepared {
+    match prepare(&input(name)) {
+        Ok(Outcome::Send(prepared)) => prepared,
+        other => panic!("{name}: {other:?}"),
+    }
+}
+
+fn bundle(name: &str) -> Value {
+    serde_json::from_slice(&prepared(name).render()).unwrap()
+}
+
+fn refusal(name: &str) -> Refusal {
+    prepare(&input(name)).unwrap_err()
+}
+
+fn input(name: &str) -> Vec<u8> {
+    fs::read(Path::new(CORPUS).join(name).join("in.hl7")).unwrap()
+}
+
+fn names() -> Vec<String> {
+    let entries = fs::read_dir(CORPUS).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = entries.collect();
+    names.sort_unstable();
+    assert!(names.len() >= 36, "the corpus is not where it should be");
+    names
+}
+
+/// What comes of a message: the file it is kept in and its content.
+fn result(raw: &[u8]) -> (&'static str, String) {
+    match prepare(raw) {
+        Ok(Outcome::Send(prepared)) => {
+            let bundle: Value = serde_json::from_slice(&prepared.render()).unwrap();
+            ("out.json", format!("{}\n", serde_json::to_string_pretty(&bundle).unwrap()))
+        }
+        Ok(Outcome::NotApplicable) => ("out.txt", "not applicable\n".to_owned()),
+        Err(refusal) => ("out.txt", format!("refused ({}): {refusal}\n", refusal.reason().as_str())),
+    }
+}
+
+/// The resources of a type.
+fn resources<'b>(bundle: &'b Value, kind: &str) -> Vec<&'b Value> {
+    let entries = bundle["entry"].as_array().unwrap().iter();
+    entries.map(|entry| &entry["resource"]).filter(|resource| resource["resourceType"] == kind).collect()
+}
+
+#[test]
+fn makes_of_every_message_of_the_corpus_what_is_kept_beside_it() {
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    let mut differ = Vec::new();
+    for name in names() {
+        let (file, text) = result(&input(&name));
+        let path = Path::new(CORPUS).join(&name).join(file);
+        if update {
+            fs::write(&path, &text).unwrap();
+        } else if fs::read_to_string(&path).ok().as_deref() != Some(text.as_str()) {
+            differ.push(name);
+        }
+    }
+    assert!(differ.is_empty(), "differ from their golden files: {differ:?}");
+}
+
+#[test]
+fn writes_only_what_fhir_allows_in_every_bundle() {
+    for name in names() {
+        let raw = input(&name);
+        if let Ok(Outcome::Send(prepared)) = prepare(&raw) {
+            let bytes = prepared.render();
+            check(&name, &serde_json::from_slice(&bytes).unwrap());
+            let Ok(Outcome::Send(again)) = prepare(&raw) else { panic!("{name}: differs when repeated") };
+            assert_eq!(again.render(), bytes, "{name}: other bytes when repeated");
+            assert_eq!(again.jobs, prepared.jobs, "{name}: other jobs when repeated");
+        }
+    }
+}
+
+/// Rules that no validator tried knows: references resolve, nothing is empty, entries have requests, references stand
+/// on entries that come in the Bundle.
+fn check(name: &str, bundle: &Value) {
+    assert_eq!(bundle["resourceType"], "Bundle", "{name}");
+    assert_eq!(bundle["type"], "transaction", "{name}");
+    let mut urls = Vec::new();
+    for entry in bundle["entry"].as_array().unwrap() {
+        let url = entry["fullUrl"].as_str().unwrap();
+        assert!(url.starts_with("urn:uuid:") && url.len() == 45, "{name}: {url}");
+        assert!(!urls.contains(&url), "{name}: {url} twice");
+        urls.push(url);
+        let kind = entry["resource"]["resourceType"].as_str().unwrap();
+        let request = &entry["request"];
+        match request["method"].as_str().unwrap() {
+            "POST" => {
+                assert_eq!(request["url"], kind, "{name}");
+                assert!(request["ifNoneExist"].as_str().unwrap().contains('|'), "{name}");
+            }
+            "PUT" => assert!(request["url"].as_str().unwrap().starts_with(&format!("{kind}?identifier=")), "{name}"),
+            other => panic!("{name}: {other}"),
+        }
+        assert_eq!(entry["resource"]["meta"]["tag"][0]["code"], "transport@1", "{name}");
+    }
+    walk(name, bundle, &urls);
+}
+
+fn walk(name: &str, node: &Value, urls: &[&str]) {
+    match node {
+        Value::Null => panic!("{name}: null"),
+        Value::String(text) => assert!(!text.trim().is_empty() && text != "\"\"", "{name}: empty string"),
+        Value::Array(items) => {
+            assert!(!items.is_empty(), "{name}: empty list");
+            items.iter().for_each(|item| walk(name, item, urls));
+        }
+        Value::Object(members) => {
+            assert!(!members.is_empty(), "{name}: empty object");
+            for (key, value) in members {
+                walk(name, value, urls);
+                if key == "reference" {
+                    assert!(urls.contains(&value.as_str().unwrap()), "{name}: dangling {value}");
+                }
+                let is_time = key.ends_with("DateTime") || matches!(key.as_str(), "start" | "end" | "authoredOn");
+                if let Some((_, time)) = value.as_str().filter(|_| is_time).and_then(|text| text.split_once('T')) {
+                    assert!(time.ends_with('Z') || time.contains(['+', '-']), "{name}: {key} without zone");
+                }
+            }
+        }
+        Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+#[test]
+fn names_a_job_alike_in_every_message_about_it() {
+    let job = |name: &str| prepared(name).jobs[0].job;
+    let order = job("01-order-wheelchair-van");
+    assert_eq!(job("07-order-change"), order);
+    assert_eq!(job("08-order-cancel"), order);
+    let visit = job("09-pending-discharge");
+    for name in [
+        "10-discharge-to-nursing-facility",
+        "11-discharge-home",
+        "12-discharge-deceased",
+        "14-cancel-discharge",
+        "15-cancel-pending-discharge",
+    ] {
+        assert_eq!(job(name), visit, "{name}");
+    }
+    assert_ne!(order, visit);
+    let keys = ["01-order-wheelchair-van", "08-order-cancel", "09-pending-discharge"];
+    let keys = keys.map(|name| prepared(name).ordering_key().unwrap());
+    assert!(keys.iter().all(|key| *key == keys[0]), "all about one patient keeps its order");
+}
+
+#[test]
+fn does_not_name_a_job_after_the_control_id_or_the_time_of_sending() {
+    let raw = String::from_utf8(input("01-order-wheelchair-van")).unwrap();
+    let resent = raw.replace("M00001", "X99999").replace("20261120093000", "20261120101010");
+    assert_ne!(raw, resent);
+    let Ok(Outcome::Send(resent)) = prepare(resent.as_bytes()) else { panic!("not sent") };
+    let first = prepared("01-order-wheelchair-van");
+    assert_eq!(resent.jobs, first.jobs);
+}
+
+#[test]
+fn requests_only_what_was_ordered() {
+    let cases = [
+        ("01-order-wheelchair-van", Verb::Request, "requested", "active", "POST"),
+        ("07-order-change", Verb::Change, "requested", "active", "PUT"),
+        ("08-order-cancel", Verb::Cancel, "cancelled", "revoked", "PUT"),
+        ("09-pending-discharge", Verb::Plan, "draft", "draft", "POST"),
+        ("10-discharge-to-nursing-facility", Verb::Hold, "on-hold", "on-hold", "POST"),
+        ("11-discharge-home", Verb::Hold, "on-hold", "on-hold", "POST"),
+        ("12-discharge-deceased", Verb::Cancel, "cancelled", "revoked", "PUT"),
+        ("13-discharge-against-advice", Verb::Cancel, "cancelled", "revoked", "PUT"),
+        ("14-cancel-discharge", Verb::Cancel, "cancelled", "revoked", "PUT"),
+        ("15-cancel-pending-discharge", Verb::Cancel, "cancelled", "revoked", "PUT"),
+    ];
+    for (name, verb, task, request, method) in cases {
+        assert_eq!(prepared(name).jobs[0].verb, verb, "{name}");
+        let bundle = bundle(name);
+        assert_eq!(resources(&bundle, "Task")[0]["status"], task, "{name}");
+        assert_eq!(resources(&bundle, "ServiceRequest")[0]["status"], request, "{name}");
+        let entries = bundle["entry"].as_array().unwrap();
+        let entry = entries.iter().find(|entry| entry["resource"]["resourceType"] == "Task").unwrap();
+        assert_eq!(entry["request"]["method"], method, "{name}");
+    }
+}
+
+#[test]
+fn finds_mobility_wherever_a_sender_puts_it() {
+    let cases = [
+        ("01-order-wheelchair-van", "wheelchair"),
+        ("02-order-mode-in-obr-30", "wheelchair"),
+        ("03-order-mode-in-pv1-15", "wheelchair"),
+        ("04-order-ambulance-to-address", "stretcher"),
+        ("05-order-critical-care", "stretcher"),
+        ("16-order-other-delimiters", "stretcher"),
+    ];
+    for (name, expected) in cases {
+        let bundle = bundle(name);
+        let detail = &resources(&bundle, "ServiceRequest")[0]["orderDetail"][0]["coding"][0];
+        assert_eq!(detail["code"], expected, "{name}");
+    }
+}
+
+#[test]
+fn tells_a_cancel_nothing_that_the_family_should_tell() {
+    let text = String::from_utf8(prepared("12-discharge-deceased").render()).unwrap();
+    for word in ["xpired", "\"20\"", "deceased", "hospitalization"] {
+        assert!(!text.contains(word), "{word}");
+    }
+}
+
+#[test]
+fn keeps_the_digits_of_a_measurement() {
+    let text = String::from_utf8(prepared("01-order-wheelchair-van").render()).unwrap();
+    assert!(text.contains(r#""value":82.50,"#), "{text}");
+}
+
+#[test]
+fn withholds_what_a_ride_does_not_need() {
+    let text = String::from_utf8(prepared("01-order-wheelchair-van").render()).unwrap();
+    for word in ["900-11-22", "Elm Row", "Addie", "8302-2"] {
+        assert!(!text.contains(word), "{word}");
+    }
+}
+
+#[test]
+fn removes_what_a_sender_deleted() {
+    let bundle = bundle("07-order-change");
+    let request = resources(&bundle, "ServiceRequest")[0];
+    assert!(request.get("priority").is_none() && request.get("note").is_none());
+    assert!(request["occurrencePeriod"].get("end").is_none());
+    assert_eq!(request["orderDetail"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn lists_all_that_is_missing() {
+    let refusal = refusal("33-refused-everything-missing");
+    let missing: Vec<&str> = refusal.missing.iter().map(|missing| &*missing.what).collect();
+    assert_eq!(missing, ["patient-identity", "Patient", "mobility", "destination"]);
+    assert_eq!(refusal.reason(), Reason::MissingField);
+}
+
+#[test]
+fn says_why_without_patient_data() {
+    let refusal = refusal("34-refused-unknown-mobility");
+    assert_eq!(refusal.reason(), Reason::UnmappedCode);
+    assert_eq!(refusal.unmapped[0].code.reveal(), "SEDAN-CHAIR");
+    for text in [refusal.to_string(), format!("{refusal:?}")] {
+        assert!(!text.contains("SEDAN"), "{text}");
+        assert!(text.contains("answer-mobility"), "{text}");
+    }
+    let debug = format!("{:?}", prepared("01-order-wheelchair-van"));
+    assert!(!debug.contains("Quill") && !debug.contains("4711007"), "{debug}");
+}
+
+#[test]
+fn holds_every_order_that_lacks_a_needed_field() {
+    let raw = String::from_utf8(input("01-order-wheelchair-van"))
+        .unwrap()
+        .replace("WCVAN^Wheelchair van", "TRANSPORT^Patient");
+    assert!(matches!(prepare(raw.as_bytes()), Ok(Outcome::Send(_))));
+    let without = |from: &str, to: &str| {
+        assert!(raw.contains(from), "{from}");
+        prepare(raw.replace(from, to).as_bytes()).unwrap_err().reason()
+    };
+    let cases = [
+        ("4711007^^^GH^MR~900-11-22^^^USSSA^SS", ""),
+        ("4711007^^^GH^MR~900-11-22^^^USSSA^SS", "\"\""),
+        ("4711007^^^GH^MR~900-11-22^^^USSSA^SS", "900-11-22^^^USSSA^SS"),
+        ("WHEELCHAIR^Wheelchair^L", ""),
+        ("WHEELCHAIR^Wheelchair^L", "\"\""),
+        ("TRMODE^Mode of transport^L", "OTHER^Another question^L"),
+        ("SUNRISE^Sunrise Skilled Nursing^L", ""),
+        ("SUNRISE^Sunrise Skilled Nursing^L", "\"\""),
+        ("SUNRISE^Sunrise Skilled Nursing^L", "^"),
+        ("TRDEST^Transport destination^L", "OTHER^Another question^L"),
+        ("P1001^ORDERS", ""),
+        ("TRANSPORT^Patient transport^L", ""),
+    ];
+    for (from, to) in cases {
+        assert_eq!(without(from, to), Reason::MissingField, "{from} -> {to}");
+    }
+}
+
+#[test]
+fn reports_faults_of_maps_and_tables_with_their_place() {
+    let builtin = include_str!("../config/maps/transport@1.toml");
+    let broken = builtin
+        .replacen("version     = 1", "version     = 2", 1)
+        .replacen("PV1-15 via v2-0009.mobility", "PV1-15 via v2-0009.mobillity", 1)
+        .replacen("\"PID-5[1]\"", "\"PID5\"", 1)
+        .replacen("refer = [\"Pickup\"]", "refer = [\"Pikcup\"]", 1);
+    let faults = Registry::with(&[("mine.toml", &broken)]).unwrap_err();
+    let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    assert_eq!(faults.len(), 3, "{texts:?}");
+    for (line, expected) in [("PID5", "expected"), ("Pikcup", "no resource"), ("mobillity", "no column")] {
+        let line = broken.lines().position(|text| text.contains(line)).unwrap() + 1;
+        let fault = faults.iter().find(|fault| fault.line == line).unwrap();
+        assert!(fault.text.contains(expected) && fault.column > 5, "{fault}");
+    }
+    let twice = Registry::with(&[("again.toml", builtin)]).unwrap_err();
+    assert!(twice[0].text.contains("defined twice"), "{twice:?}");
+    let unknown = Registry::with(&[("t.toml", "[table.x]\ntitle = \"a\"\nverzion = \"1\"\n")]).unwrap_err();
+    assert_eq!((unknown[0].line, unknown[0].file.as_str()), (3, "t.toml"));
+}
+
+#[test]
+fn lets_a_site_bring_its_own_tables() {
+    let table = "[table.service]\ntitle = \"Orders\"\nversion = \"7\"\nsource = \"a site\"\n\
+                 codes = [{ code = \"RIDE1\", kind = \"transport\", level = \"bls\", mobility = \"stretcher\", carries = \"stretcher\" }]\n";
+    let registry = Registry::with(&[("site.toml", table)]).unwrap();
+    let raw = String::from_utf8(input("02-order-mode-in-obr-30")).unwrap().replace("TRANSPORT^", "RIDE1^");
+    let index = Index::of(raw.as_bytes()).unwrap();
+    let context = Context { site: "s", zone: &ZONE, encoding: None, received_at: Timestamp(0), source_hash: [0; 32] };
+    let outcome = registry.get("transport", 1).unwrap().prepare(&index.message(raw.as_bytes()), &context);
+    assert!(matches!(outcome, Ok(Outcome::Send(_))), "{outcome:?}");
+}
+
+#[test]
+fn reads_every_message_of_the_corpus_as_events() {
+    for name in names() {
+        let raw = input(&name);
+        let index = Index::of(&raw).unwrap();
+        let message = index.message(&raw);
+        let charset = message.charset(None);
+        let events = Event::read(&scopes(message, &charset), &ZONE);
+        assert!(!events.is_empty() && events.iter().all(|event| event.time.is_some()), "{name}");
+        let debug = format!("{events:?}");
+        assert!(!debug.contains("Quill") && !debug.contains("4711"), "{name}");
+    }
+}
+
+/// Puts `text` in place of one field of one segment.
+fn with_field(raw: &str, segment: usize, field: usize, text: &str) -> String {
+    let mut lines: Vec<String> = raw.lines().map(str::to_owned).collect();
+    let place = 1 + segment % (lines.len() - 1);
+    let mut fields: Vec<&str> = lines[place].split('|').collect();
+    let field = 1 + field % 45;
+    fields.resize(fields.len().max(field + 1), "");
+    fields[field] = text;
+    lines[place] = fields.join("|");
+    lines.join("\n")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn never_panics_and_never_writes_a_bad_bundle(
+        which in any::<prop::sample::Index>(),
+        changes in prop::collection::vec((any::<usize>(), any::<usize>(), "[A-Za-z0-9^&~\\\\\"+.\u{e9} -]{0,16}|.{0,12}"), 1..6),
+    ) {
+        let names = names();
+        let mut raw = String::from_utf8_lossy(&input(which.get(names.as_slice()).as_str())).into_owned();
+        for (segment, field, text) in &changes {
+            raw = with_field(&raw, *segment, *field, &text.replace(['|', '\r', '\n'], ""));
+        }
+        if Index::of(raw.as_bytes()).is_ok() {
+            if let Ok(Outcome::Send(prepared)) = prepare(raw.as_bytes()) {
+                check("changed", &serde_json::from_slice(&prepared.render()).unwrap());
+            }
+        }
+    }
+}
