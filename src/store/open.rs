@@ -45,8 +45,9 @@ pub struct Opened {
     pub(super) plan: Plan,
     pub(super) connection: Connection,
     pub(super) ballast: Ballast,
-    /// Holds the lock; the store stays ours as long as this lives.
-    pub(super) lock: fs::File,
+    /// The store stays ours as long as this lives.
+    #[expect(dead_code, reason = "held, never read")]
+    lock: fs::File,
     /// Whether the last stop was clean.
     pub was_clean: bool,
     /// Whether the check that an unclean stop asks for was made already.

@@ -149,11 +149,6 @@ impl Receipts {
         self.runs.push(sealed.run);
     }
 
-    /// The newest run of which no message is left in the journal, that is whose last message came before `oldest`.
-    pub(super) fn purgeable(&self, oldest: JournalId) -> Option<i64> {
-        self.runs.first().filter(|run| run.last_journal < oldest.0).map(|run| run.id)
-    }
-
     /// Drops a run whose rows were deleted.
     pub(super) fn purged(&mut self, id: i64) {
         self.runs.retain(|run| run.id != id);
