@@ -30,7 +30,7 @@ use crate::{
         self, Entry, Journal, Opened,
         key::StoreKey,
         reader::Reader,
-        rows::{LANES, Names},
+        rows::LANES,
         writer::{Notice, Order},
     },
     telemetry::{
@@ -38,7 +38,7 @@ use crate::{
         labels::{Ending, Label as _, StoreLevel, StoreOperation},
     },
     units::limits,
-    web,
+    web::{self, admin},
 };
 
 mod panic;
@@ -53,6 +53,15 @@ pub enum Error {
         name: String,
         /// The address.
         address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Commands cannot reach the box.
+    #[error("cannot listen at {}, where commands reach the daemon", path.display())]
+    Admin {
+        /// The socket.
+        path: PathBuf,
         /// Why.
         #[source]
         source: io::Error,
@@ -100,10 +109,10 @@ struct Node {
     settings: Arc<Settings>,
     telemetry: Arc<Telemetry>,
     store: Journal,
-    reader: Reader,
-    names: Arc<Names>,
+    web: web::State,
     tree: Tree,
     clock: Clock,
+    admin: admin::Bound,
 }
 
 impl Node {
@@ -115,7 +124,7 @@ impl Node {
             .collect::<Result<Vec<_>, _>>()?;
         let (node, metrics) = Self::start(settings, registry, clock)?;
         if let Some(socket) = metrics {
-            actix_rt::spawn(web::serve(socket, node.web_state()).map_err(Error::system("start the metrics listener"))?);
+            actix_rt::spawn(web::serve(socket, node.web.clone()).map_err(Error::system("start the metrics listener"))?);
         }
         node.note("start", env!("CARGO_PKG_VERSION")).await;
         node.telemetry.tell(Signal::Ready { took: clock.steady().since(clock.began_at()) });
@@ -144,6 +153,8 @@ impl Node {
             },
         )?);
         telemetry.tell(Signal::ConfigurationLoaded { now: clock.wall() });
+        let addresses = sockets.addresses(&settings);
+        let metrics = sockets.metrics.as_ref().and_then(|socket| socket.local_addr().ok());
         let opened = open_store(&settings)?;
         let plan = opened.plan().clone();
         let was_clean = opened.was_clean;
@@ -155,7 +166,7 @@ impl Node {
         let reader = Reader::start(&plan)?;
         let tree = Tree::start(Plan {
             settings: Arc::clone(&settings),
-            flows,
+            flows: Arc::clone(&flows),
             store: store.clone(),
             names: Arc::clone(&names),
             reader: Reader::start(&plan)?,
@@ -163,18 +174,26 @@ impl Node {
             telemetry: Arc::clone(&telemetry),
             clock,
         })?;
-        Ok((Self { settings, telemetry, store, reader, names, tree, clock }, sockets.metrics))
-    }
-
-    fn web_state(&self) -> web::State {
-        web::State {
-            settings: Arc::clone(&self.settings),
-            telemetry: Arc::clone(&self.telemetry),
-            shared: Arc::clone(self.store.shared()),
-            reader: self.reader.clone(),
-            names: Arc::clone(&self.names),
-            clock: self.clock,
-        }
+        let web = web::State {
+            settings: Arc::clone(&settings),
+            telemetry: Arc::clone(&telemetry),
+            shared: Arc::clone(store.shared()),
+            reader,
+            names,
+            clock,
+        };
+        let path = admin_socket(&settings);
+        let admin = admin::State {
+            web: web.clone(),
+            flows,
+            journal: tree.journal.clone(),
+            couriers: tree.couriers.clone(),
+            store: plan,
+            links: addresses,
+            metrics,
+        };
+        let admin = admin::serve(&path, admin).map_err(|source| Error::Admin { path, source })?;
+        Ok((Self { settings, telemetry, store, web, tree, clock, admin }, sockets.metrics))
     }
 
     /// Notes an event of the box's life in the audit chain.
@@ -191,6 +210,8 @@ impl Node {
 
     async fn stop(self) {
         self.telemetry.tell(Signal::Draining);
+        // Before the store's lock goes: the next process makes a socket of the same name.
+        drop(self.admin);
         notify(&[NotifyState::Stopping]);
         let drained = timeout(limits::DRAIN_TIMEOUT, self.tree.stop()).await;
         self.telemetry.tell(if drained.is_ok() { Signal::Stopped } else { Signal::StoppedShort });
@@ -269,6 +290,15 @@ impl Sockets {
         }
         let metrics = settings.metrics.map(|address| take_or_bind(&mut given, "metrics", address)).transpose()?;
         Ok(Self { links, metrics })
+    }
+
+    /// Where each link of the settings listens, if it does.
+    fn addresses(&self, settings: &Settings) -> Vec<Option<SocketAddr>> {
+        let of = |index: usize| {
+            let socket = self.links.iter().find(|(link, _)| *link == index);
+            socket.and_then(|(_, socket)| socket.local_addr().ok())
+        };
+        (0..settings.links.len()).map(of).collect()
     }
 }
 

@@ -31,6 +31,7 @@ mod audit;
 mod ballast;
 mod identity;
 pub mod key;
+pub mod listing;
 pub mod maintenance;
 mod open;
 pub mod pressure;
@@ -42,7 +43,7 @@ pub mod shared;
 mod transaction;
 pub mod writer;
 
-pub use audit::Entry;
+pub use audit::{AuditCheck, Entry, verify_audit};
 pub use open::{Opened, Plan, open, open_offline, open_reader};
 pub use schema::SCHEMA_VERSION;
 pub use writer::Journal;

@@ -5,6 +5,7 @@
 use std::{fmt, time::Duration};
 
 pub mod limits;
+mod utc;
 
 /// A wall-clock instant: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

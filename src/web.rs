@@ -20,6 +20,8 @@ use crate::{
     telemetry::Telemetry,
 };
 
+pub mod admin;
+
 /// What the listener shows.
 #[derive(Clone)]
 pub struct State {

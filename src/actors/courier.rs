@@ -1,6 +1,6 @@
 //! The courier actor: one per destination.
 //!
-//! Messages: [`Stop`] (reply when nothing is in flight). Mailbox: the default bound. The machine is [`delivery::Courier`]; this
+//! Messages: [`Stop`] (reply when nothing is in flight), [`Look`] (reply [`delivery::View`]). Mailbox: the default bound. The machine is [`delivery::Courier`]; this
 //! shell reads the outbox when the machine wants to, sends what it hands out, and tells the journal what became of it. It holds
 //! nothing that must survive: what is not settled in the store is delivered again after a restart, under the same key (INV-04).
 
@@ -42,6 +42,11 @@ mod request;
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Stop;
+
+/// Says how the destination is.
+#[derive(Debug, Message)]
+#[rtype(result = "delivery::View")]
+pub struct Look;
 
 /// What a courier needs.
 #[derive(Clone)]
@@ -134,6 +139,15 @@ impl Handler<Stop> for Courier {
                 inner.landed.notified().await;
             }
         })
+    }
+}
+
+impl Handler<Look> for Courier {
+    type Result = actix::MessageResult<Look>;
+
+    fn handle(&mut self, _: Look, _: &mut Self::Context) -> Self::Result {
+        let now = self.inner.plan.clock.steady();
+        actix::MessageResult(self.inner.machine.borrow().view(now))
     }
 }
 

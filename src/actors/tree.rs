@@ -83,7 +83,8 @@ pub struct Plan {
 pub struct Tree {
     /// The journal, for the admin socket.
     pub journal: Addr<Journal>,
-    couriers: Vec<Addr<Courier>>,
+    /// The couriers, by the index of their destination.
+    pub couriers: Vec<Addr<Courier>>,
     listeners: Vec<Addr<MllpListener>>,
     ports: Vec<Addr<SerialPort>>,
     clock: Clock,

@@ -14,7 +14,7 @@ mod names;
 
 use std::{borrow::Cow, collections::HashMap, fmt};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use self::names::SegmentNames;
 use super::{Charset, Encoding, Field, Message, Segment};
@@ -29,32 +29,32 @@ pub enum Masking {
 }
 
 /// A message laid out. With [`Masking::Clear`] it holds patient data.
-#[derive(Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layout {
     /// The character set it was read with.
-    pub charset: &'static str,
+    pub charset: Cow<'static, str>,
     /// Its segments, in order.
     pub segments: Vec<SegmentLayout>,
 }
 
 /// A segment laid out.
-#[derive(Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SegmentLayout {
     /// Its name, such as `PID`.
     pub name: String,
     /// What it is about; empty where not known.
-    pub title: &'static str,
+    pub title: Cow<'static, str>,
     /// Its fields that say something, in order.
     pub fields: Vec<FieldLayout>,
 }
 
 /// One repetition of a field laid out.
-#[derive(Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldLayout {
     /// Its address, such as `PID-3[2]`.
     pub path: String,
     /// What it is; empty where not known.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// What it says, unescaped, with its inner delimiters.
     pub value: String,
 }
@@ -68,7 +68,7 @@ pub fn lay_out(message: &Message<'_>, masking: Masking, configured: Option<Encod
         *occurrence += 1;
         lay_out_segment(&segment, *occurrence, masking, &charset)
     });
-    Layout { charset: charset.encoding().name(), segments: segments.collect() }
+    Layout { charset: charset.encoding().name().into(), segments: segments.collect() }
 }
 
 fn lay_out_segment(segment: &Segment<'_>, occurrence: usize, masking: Masking, charset: &Charset) -> SegmentLayout {
@@ -83,10 +83,10 @@ fn lay_out_segment(segment: &Segment<'_>, occurrence: usize, masking: Masking, c
         for (repetition, value) in (1..).zip(values(&field, masking, charset)) {
             let path =
                 if repetition > 1 { format!("{place}-{number}[{repetition}]") } else { format!("{place}-{number}") };
-            fields.push(FieldLayout { path, name: title, value });
+            fields.push(FieldLayout { path, name: title.into(), value });
         }
     }
-    SegmentLayout { name, title: known.map_or("", SegmentNames::title), fields }
+    SegmentLayout { name, title: known.map_or("", SegmentNames::title).into(), fields }
 }
 
 /// The name; a line that is no segment may be a piece of data, and is hidden like data.

@@ -4,8 +4,9 @@
 //! every seal after it (INV-11). Cutting off the end is found only by a copy of the last seal kept elsewhere.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
+use serde::{Deserialize, Serialize};
 
-use super::key::StoreKey;
+use super::{Error, Plan, key::StoreKey, open_offline};
 use crate::units::Timestamp;
 
 /// One thing that was done. No patient data.
@@ -61,22 +62,43 @@ impl Chain {
     }
 }
 
-/// Verifies the whole chain; gives the first entry that does not hold.
-pub(super) fn verify(connection: &Connection, key: &StoreKey) -> Result<Result<i64, i64>, rusqlite::Error> {
+/// What a verification of the chain found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditCheck {
+    /// Entries that hold, from the first.
+    pub entries: i64,
+    /// The first entry that does not hold.
+    pub broken_at: Option<i64>,
+    /// The seal of the last entry that holds: a copy of it kept elsewhere proves later that the end was not cut off.
+    pub seal: String,
+}
+
+/// Verifies the whole audit chain of a store, also of one that a daemon runs on.
+///
+/// # Errors
+/// As [`open_offline`].
+pub fn verify_audit(plan: &Plan) -> Result<AuditCheck, Error> {
+    let connection = open_offline(plan)?;
+    verify(&connection, &plan.key).map_err(Error::database("read its audit chain"))
+}
+
+fn verify(connection: &Connection, key: &StoreKey) -> Result<AuditCheck, rusqlite::Error> {
     let mut select =
         connection.prepare("SELECT seq, at, actor, action, subject, detail, seal FROM audit ORDER BY seq")?;
     let mut rows = select.query([])?;
-    let (mut last, mut before) = (0, Vec::new());
+    let (mut last, mut before, mut broken_at) = (0, Vec::new(), None);
     while let Some(row) = rows.next()? {
         let seq: i64 = row.get(0)?;
         let (at, found): (i64, Vec<u8>) = (row.get(1)?, row.get(6)?);
         let texts: [String; 4] = [row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?];
         if seq != last + 1 || seal_of(key, &before, seq, at, texts.each_ref().map(String::as_str)) != found {
-            return Ok(Err(seq));
+            broken_at = Some(seq);
+            break;
         }
         (last, before) = (seq, found);
     }
-    Ok(Ok(last))
+    let seal = before.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(AuditCheck { entries: last, broken_at, seal })
 }
 
 fn seal(key: &StoreKey, before: &[u8], seq: i64, at: Timestamp, entry: &Entry) -> Vec<u8> {
@@ -114,12 +136,14 @@ mod tests {
                 Entry { actor: "tester".to_owned(), action: "discard", subject: n.to_string(), detail: String::new() };
             chain.append(&connection, Timestamp(n), &entry).unwrap();
         }
-        assert_eq!(verify(&connection, &key).unwrap(), Ok(10));
+        let broken_at = || verify(&connection, &key).unwrap().broken_at;
+        let good = verify(&connection, &key).unwrap();
+        assert_eq!((good.entries, good.broken_at, good.seal.len()), (10, None, 64));
         connection.execute("UPDATE audit SET actor = 'other' WHERE seq = 4", []).unwrap();
-        assert_eq!(verify(&connection, &key).unwrap(), Err(4));
+        assert_eq!(broken_at(), Some(4));
         connection.execute("UPDATE audit SET actor = 'tester' WHERE seq = 4", []).unwrap();
         connection.execute("DELETE FROM audit WHERE seq = 7", []).unwrap();
-        assert_eq!(verify(&connection, &key).unwrap(), Err(8));
-        assert_eq!(verify(&connection, &StoreKey::random().unwrap()).unwrap(), Err(1));
+        assert_eq!(broken_at(), Some(8));
+        assert_eq!(verify(&connection, &StoreKey::random().unwrap()).unwrap().broken_at, Some(1));
     }
 }

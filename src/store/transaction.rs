@@ -88,12 +88,12 @@ pub enum Order {
         /// Who orders it, and why.
         entry: Entry,
     },
-    /// Queues a message set aside for a flow that now takes it.
+    /// Queues a message set aside for the flows that now take it.
     Release {
         /// The aside entry.
         aside: i64,
-        /// The delivery to make.
-        draft: Draft,
+        /// The deliveries to make; at least one.
+        drafts: Vec<Draft>,
         /// Who orders it, and why.
         entry: Entry,
     },
@@ -478,10 +478,16 @@ impl Deltas {
                 chain.append(connection, now, entry)?;
                 Ok(OrderOutcome::Done)
             }
-            Order::Release { aside, draft, entry } => {
+            Order::Release { drafts, .. } if drafts.is_empty() => Ok(OrderOutcome::NotFound),
+            Order::Release { aside, drafts, entry } => {
                 let Some(taken) = take_aside(connection, *aside)? else { return Ok(OrderOutcome::NotFound) };
                 self.count_row(names, taken.flow, taken.outcome, -1);
-                self.requeue(connection, names, next_outbox, taken.journal, draft, now)?;
+                // A message that no flow had taken was received by none; from now on its flows account for it (INV-02).
+                self.count_row(names, taken.flow, RECEIVED, -1);
+                for draft in drafts {
+                    self.count(Some(draft.flow), RECEIVED, 1);
+                    self.requeue(connection, names, next_outbox, taken.journal, draft, now)?;
+                }
                 chain.append(connection, now, entry)?;
                 Ok(OrderOutcome::Done)
             }

@@ -473,6 +473,11 @@ impl Writer {
         let result = execute(connection, "BEGIN IMMEDIATE").and_then(|()| {
             let outcome =
                 deltas.carry_out(connection, &self.names, &mut self.chain, &mut self.next_outbox, &order, now)?;
+            if outcome == OrderOutcome::NotFound {
+                // An order that finds nothing, or half of what it needs, must leave everything as it is.
+                execute(connection, "ROLLBACK")?;
+                return Ok(outcome);
+            }
             deltas.flush(connection, &self.names)?;
             execute(connection, "COMMIT")?;
             Ok(outcome)

@@ -98,6 +98,18 @@ impl LinkMeter {
         self.connections.dec();
     }
 
+    /// Peers connected now.
+    pub fn connections(&self) -> i64 {
+        self.connections.get()
+    }
+
+    /// When the last complete message came since the start.
+    #[expect(clippy::cast_possible_truncation, reason = "a time in milliseconds, far below the range")]
+    pub fn last_message(&self) -> Option<Timestamp> {
+        let seconds = self.last_message.get();
+        (seconds > 0.0).then_some(Timestamp((seconds * 1000.0).round() as i64))
+    }
+
     /// Whether the link can pass messages.
     pub fn is_up(&self) -> bool {
         self.up.get() == 1

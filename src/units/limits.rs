@@ -115,3 +115,24 @@ pub const SERIES_MAX: usize = 3000;
 
 /// Time a stop may take: in-flight commits and deliveries end within it.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Commands that the daemon serves on its admin socket at once; further ones wait.
+pub const ADMIN_CONNECTIONS_MAX: usize = 8;
+/// Bytes of one admin request.
+pub const ADMIN_REQUEST_BYTES_MAX: usize = 64 << 10;
+/// Bytes of one admin answer.
+pub const ADMIN_ANSWER_BYTES_MAX: usize = 16 << 20;
+/// Time a command has to say what it wants, and to take its answer.
+pub const ADMIN_PEER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time the daemon has to answer a command.
+pub const ADMIN_ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// Entries one listing shows at most.
+pub const LISTED_MAX: usize = 1000;
+/// Journal rows that one listing looks at, if it looks for something rare.
+pub const LISTED_ROWS_MAX: usize = 10_000;
+/// Receipts newer than a message that are looked through for those of a repeated send.
+pub const LATE_RECEIPTS_MAX: i64 = 100_000;
+/// Characters of one value that a message shown for people keeps.
+pub const SHOWN_CHARACTERS_MAX: usize = 4096;
+/// Characters of a reason, and of the name of who gave an order.
+pub const REASON_CHARACTERS_MAX: usize = 500;
