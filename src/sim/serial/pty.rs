@@ -109,7 +109,10 @@ fn open_master() -> io::Result<(OwnedFd, PathBuf)> {
     Ok((master, slave))
 }
 
-#[allow(deprecated, reason = "its successor is unsafe, which is forbidden here; a `BorrowedFd` keeps what both ask for")]
+#[allow(
+    deprecated,
+    reason = "its successor is unsafe, which is forbidden here; a `BorrowedFd` keeps what both ask for"
+)]
 fn watched(master: BorrowedFd<'_>) -> io::Result<AsyncFd<BorrowedFd<'_>>> {
     AsyncFd::new(master)
 }

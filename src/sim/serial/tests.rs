@@ -198,7 +198,7 @@ async fn gets_every_message_through_a_noisy_wire() {
     while accepted.len() < 30 {
         let count = timeout(PATIENCE, port.read(&mut bytes)).await.unwrap().unwrap();
         decoder.push(&bytes[..count]);
-        while let Some(event) = decoder.next() {
+        for event in decoder.by_ref() {
             let crate::wire::mllp::Event::Frame(payload) = event else { continue };
             let Some(id) = payload.split(|byte| *byte == b'|').nth(9) else { continue };
             let id = String::from_utf8_lossy(id).into_owned();

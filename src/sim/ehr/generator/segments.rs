@@ -214,13 +214,13 @@ fn order(writer: &mut Writer, frame: &Frame<'_>, episode: &Episode) {
     }
 }
 
-/// OBR-4, a code of the example site. With [`Dialect::Questions`] the level of service stands in the answers.
+/// OBR-4, a code of the example site: the level of service. A plain ride without a level is left to tests, because a
+/// gateway holds it for a person.
 fn service(frame: &Frame<'_>, episode: &Episode) -> &'static str {
     match frame.kind {
         Kind::OrderEquipment => "E1390^Oxygen concentrator^HCPCS",
         Kind::OrderVisit => "HHRN^Home health nursing visit^L",
         Kind::OrderLab => "CBC^Complete blood count^L",
-        _ if frame.dialect == Dialect::Questions => "TRANSPORT^Patient transport^L",
         _ => match (episode.stay.mobility, episode.stay.oxygen) {
             (Mobility::Stretcher, Some(4..)) => "ALS^Ambulance transport, advanced life support^L",
             (Mobility::Stretcher, _) => "BLS^Ambulance transport, basic life support^L",
