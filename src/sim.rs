@@ -22,6 +22,7 @@ use tokio::sync::watch;
 
 pub use ehr::run as run_ehr;
 pub use platform::run as run_platform;
+pub use serial::run as run_serial;
 
 /// How often a running simulator reports its progress.
 pub const PROGRESS_EVERY: Duration = Duration::from_millis(250);
@@ -119,4 +120,10 @@ impl Stop {
 pub fn stop_pair() -> (Stopper, Stop) {
     let (sender, receiver) = watch::channel(false);
     (Stopper(sender), Stop(receiver))
+}
+
+/// What the clock of this machine shows.
+#[expect(clippy::disallowed_methods, reason = "a simulated peer has a clock of its own: it is a shell")]
+fn wall_clock() -> jiff::Timestamp {
+    jiff::Timestamp::now()
 }

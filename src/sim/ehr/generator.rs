@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::patient::{Bed, Mobility, Person, Stay};
-use crate::sim::random::SplitMix64;
+use crate::sim::{random::SplitMix64, wall_clock};
 
 /// Stays that may run interleaved.
 const POPULATION_MAX: usize = 10_000;
@@ -21,7 +21,7 @@ const POPULATION_MAX: usize = 10_000;
 /// How a sending system writes HL7.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub enum Dialect {
-    /// Version 2.3, segments end with LF, hardly any components, the need in PV1-15 and PV1-37.
+    /// Version 2.3, segments end with LF, hardly any components, no zones, the need in PV1-15 and PV1-37.
     Legacy,
     /// Version 2.5.1, UTF-8, the mode in OBR-30, times in TQ1, original acknowledgement mode.
     #[default]
@@ -199,7 +199,7 @@ impl Generator {
         profile.population = profile.population.clamp(1, POPULATION_MAX);
         let now = match profile.clock {
             Clock::Steps { from, .. } => from,
-            Clock::Wall => Timestamp::now(),
+            Clock::Wall => wall_clock(),
         };
         let random = SplitMix64::new(seed);
         Self { random, profile, sequence: 0, people: 0, orders: 0, now, episodes: Vec::new() }
@@ -233,7 +233,7 @@ impl Generator {
         self.now = match self.profile.clock {
             Clock::Steps { step, .. } if self.sequence > 0 => self.now.checked_add(step).unwrap_or(self.now),
             Clock::Steps { .. } => self.now,
-            Clock::Wall => Timestamp::now(),
+            Clock::Wall => wall_clock(),
         };
     }
 
@@ -377,7 +377,10 @@ mod tests {
             assert!(rides.len() > 100);
             for ride in rides {
                 let mode = match dialect {
-                    Dialect::Legacy => ride.contains("|A2|") || ride.contains("|A2~B1|"),
+                    Dialect::Legacy => {
+                        let sits = ride.contains("|A2|") || ride.contains("|A2~B1|");
+                        sits == ride.contains("|WCVAN^") && sits != (ride.contains("|BLS^") || ride.contains("|ALS^"))
+                    }
                     Dialect::Modern => ride.contains("|WHLC|") || ride.contains("|CART|"),
                     Dialect::Questions => ride.contains("|TRMODE^Mode of transport^L|"),
                 };

@@ -31,9 +31,6 @@ use crate::sim::{
     tally::{Latencies, LatencySummary},
 };
 
-#[cfg(test)]
-pub(crate) use link::read_answer;
-
 /// Connections of one sender.
 const CONNECTIONS_MAX: usize = 1024;
 /// Messages in flight on one connection.

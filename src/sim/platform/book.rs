@@ -254,7 +254,7 @@ impl Book {
     }
 
     fn enter_key(&mut self, key: &str, body: Hash, answer: &Answer) {
-        let entry = self.by_key.entry(key.into()).or_insert(KeyEntry {
+        let entry = self.by_key.entry(key.into()).or_insert_with(|| KeyEntry {
             times: 1,
             effects: 0,
             body,

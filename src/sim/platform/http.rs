@@ -13,7 +13,7 @@ use actix_web::{
     web::{self, Bytes, Data, Json, Path, Query, ServiceConfig},
 };
 use futures_util::stream;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::{
@@ -22,6 +22,7 @@ use super::{
     script::{Control, Fault, On},
     store::{Refusal, outcome},
 };
+use crate::sim::wall_clock;
 
 /// Longest pause a script may ask for.
 const SLOW_MAX: Duration = Duration::from_secs(600);
@@ -194,7 +195,7 @@ fn builder(status: u16) -> HttpResponseBuilder {
 
 /// An HTTP date this many seconds from now (RFC 9110 §5.6.7).
 fn date(seconds: i32) -> Option<String> {
-    let at = Timestamp::now().checked_add(SignedDuration::from_secs(seconds.into())).ok()?;
+    let at = wall_clock().checked_add(SignedDuration::from_secs(seconds.into())).ok()?;
     Some(at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
 }
 

@@ -1,7 +1,7 @@
 //! The platform's FHIR R4 resources, in memory, found by identifier.
 //!
 //! A transaction is planned against the store, its references are resolved, and only then is it applied: all or
-//! nothing. Taken: POST, POST with `ifNoneExist`, PUT by id, PUT by condition; the only condition is `identifier`.
+//! nothing. Taken: POST, POST with `ifNoneExist`, PUT by id, PUT by condition. A condition is one `identifier` or `_tag`.
 //! A condition that meets several resources is refused with 412. A reference must resolve inside the Bundle
 //! (`urn:uuid:`), by a condition that meets exactly one resource, or to a resource that exists.
 //! R4 http.html §3.1.0.8 (conditional create), §3.1.0.4.3 (conditional update), §3.1.0.11 (transaction).
@@ -9,7 +9,7 @@
 
 mod transaction;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Value, json};
 
@@ -40,7 +40,8 @@ pub struct Store {
 #[derive(Debug, Default)]
 struct Shelf {
     by_id: HashMap<String, Value>,
-    by_identifier: HashMap<String, Vec<String>>,
+    by_identifier: HashMap<String, BTreeSet<String>>,
+    by_tag: HashMap<String, BTreeSet<String>>,
 }
 
 impl Store {
@@ -52,7 +53,7 @@ impl Store {
     /// The resources that have this identifier, given as `system|value`, or as a value in whatever system.
     pub fn search(&self, kind: &str, token: &str) -> Vec<&Value> {
         let Some(shelf) = self.by_type.get(kind) else { return Vec::new() };
-        shelf.ids(token).iter().filter_map(|id| shelf.by_id.get(id)).collect()
+        shelf.ids(Parameter::Identifier, token).filter_map(|id| shelf.by_id.get(id)).collect()
     }
 
     /// Resources by type.
@@ -80,10 +81,6 @@ impl Store {
         self.jobs.get(identifier).map(Vec::as_slice)
     }
 
-    fn ids(&self, kind: &str, token: &str) -> Vec<String> {
-        self.by_type.get(kind).map_or_else(Vec::new, |shelf| shelf.ids(token))
-    }
-
     fn exists(&self, kind: &str, id: &str) -> bool {
         self.by_type.get(kind).is_some_and(|shelf| shelf.by_id.contains_key(id))
     }
@@ -98,10 +95,9 @@ impl Store {
         let shelf = self.by_type.entry(kind.to_owned()).or_default();
         let old = shelf.by_id.remove(id);
         self.held += usize::from(old.is_none());
-        for token in old.iter().flat_map(tokens) {
-            if let Some(ids) = shelf.by_identifier.get_mut(&token) {
-                ids.retain(|found| found != id);
-            }
+        if let Some(old) = &old {
+            remove(&mut shelf.by_identifier, tokens(old), id);
+            remove(&mut shelf.by_tag, tags(old), id);
         }
         let version = old.as_ref().map_or(1, |old| version(old) + 1);
         if let Some(fields) = resource.as_object_mut() {
@@ -114,24 +110,45 @@ impl Store {
         for token in tokens(&resource) {
             let ids = shelf.by_identifier.entry(token.clone()).or_default();
             self.double_creates += u64::from(version == 1 && !ids.is_empty());
-            ids.push(id.to_owned());
+            ids.insert(id.to_owned());
             if kind == "Task" {
                 remember_state(self.jobs.entry(token).or_default(), &resource);
             }
+        }
+        for token in tags(&resource) {
+            shelf.by_tag.entry(token).or_default().insert(id.to_owned());
         }
         shelf.by_id.insert(id.to_owned(), resource);
         version
     }
 }
 
+/// What a condition may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Parameter {
+    Identifier,
+    Tag,
+}
+
 impl Shelf {
-    fn ids(&self, token: &str) -> Vec<String> {
-        if token.contains('|') {
-            return self.by_identifier.get(token).cloned().unwrap_or_default();
+    /// The ids of the resources that have a token; one without a system is met in whatever system.
+    fn ids(&self, parameter: Parameter, token: &str) -> impl Iterator<Item = &String> {
+        let index = match parameter {
+            Parameter::Identifier => &self.by_identifier,
+            Parameter::Tag => &self.by_tag,
+        };
+        let exact = index.get(token);
+        let ends = (!token.contains('|')).then(|| format!("|{token}"));
+        let loose = index.iter().filter(move |(known, _)| ends.as_ref().is_some_and(|ends| known.ends_with(ends)));
+        exact.into_iter().chain(loose.map(|(_, ids)| ids)).flatten()
+    }
+}
+
+fn remove(index: &mut HashMap<String, BTreeSet<String>>, tokens: Vec<String>, id: &str) {
+    for token in tokens {
+        if let Some(ids) = index.get_mut(&token) {
+            ids.remove(id);
         }
-        let ends = format!("|{token}");
-        let found = self.by_identifier.iter().filter(|(known, _)| known.ends_with(&ends));
-        found.flat_map(|(_, ids)| ids.clone()).collect()
     }
 }
 
@@ -148,12 +165,24 @@ fn version(resource: &Value) -> u64 {
 
 /// The identifiers of a resource as `system|value`.
 fn tokens(resource: &Value) -> Vec<String> {
-    let identifiers = match resource.get("identifier") {
+    pairs(resource.get("identifier"), "value")
+}
+
+/// The tags of a resource as `system|code`.
+fn tags(resource: &Value) -> Vec<String> {
+    pairs(resource.pointer("/meta/tag"), "code")
+}
+
+fn pairs(elements: Option<&Value>, name: &str) -> Vec<String> {
+    let elements = match elements {
         Some(Value::Array(several)) => several.as_slice(),
         Some(one) => std::slice::from_ref(one),
         None => &[],
     };
-    let text = |identifier: &Value, name| identifier.get(name).and_then(Value::as_str).unwrap_or("").to_owned();
-    let filled = identifiers.iter().filter(|identifier| !text(identifier, "value").is_empty());
-    filled.map(|identifier| format!("{}|{}", text(identifier, "system"), text(identifier, "value"))).collect()
+    let text = |element: &Value, name| element.get(name).and_then(Value::as_str).unwrap_or("").to_owned();
+    let filled = elements.iter().filter(|element| !text(element, name).is_empty());
+    filled.map(|element| format!("{}|{}", text(element, "system"), text(element, name))).collect()
 }
+
+#[cfg(test)]
+mod tests;

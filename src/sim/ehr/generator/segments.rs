@@ -148,13 +148,14 @@ fn visit(writer: &mut Writer, frame: &Frame<'_>, episode: &Episode) {
     }
 }
 
-/// PV1-15, HL7 table 0009.
+/// PV1-15, HL7 table 0009. A2 is left to wheelchairs, so that who lies is told by the service alone.
 const fn ambulatory(mobility: Mobility, oxygen: Option<u64>) -> &'static str {
     match (mobility, oxygen) {
         (Mobility::Walks, None) => "A0",
-        (Mobility::Walks, Some(_)) => "B1",
-        (_, None) => "A2",
-        (_, Some(_)) => "A2~B1",
+        (Mobility::Wheelchair, None) => "A2",
+        (Mobility::Wheelchair, Some(_)) => "A2~B1",
+        (Mobility::Stretcher, None) => "",
+        (Mobility::Walks | Mobility::Stretcher, Some(_)) => "B1",
     }
 }
 
@@ -213,13 +214,13 @@ fn order(writer: &mut Writer, frame: &Frame<'_>, episode: &Episode) {
     }
 }
 
-/// OBR-4, a code of the example site. With [`Dialect::Questions`] the level of service stands in the answers.
+/// OBR-4, a code of the example site: the level of service. A plain ride without a level is left to tests, because a
+/// gateway holds it for a person.
 fn service(frame: &Frame<'_>, episode: &Episode) -> &'static str {
     match frame.kind {
         Kind::OrderEquipment => "E1390^Oxygen concentrator^HCPCS",
         Kind::OrderVisit => "HHRN^Home health nursing visit^L",
         Kind::OrderLab => "CBC^Complete blood count^L",
-        _ if frame.dialect == Dialect::Questions => "TRANSPORT^Patient transport^L",
         _ => match (episode.stay.mobility, episode.stay.oxygen) {
             (Mobility::Stretcher, Some(4..)) => "ALS^Ambulance transport, advanced life support^L",
             (Mobility::Stretcher, _) => "BLS^Ambulance transport, basic life support^L",
@@ -245,17 +246,15 @@ fn answers(writer: &mut Writer, frame: &Frame<'_>, episode: &Episode) {
         observation(writer, next(), coded, "TRMODE^Mode of transport^L", mode).field(11, "F");
         observation(writer, next(), "ST", "ESCORT^Escort^L", "N").field(11, "F");
     }
-    if frame.dialect != Dialect::Legacy {
-        let question = "TRDEST^Transport destination^L";
-        match stay.facility {
-            Some((code, name)) => observation(writer, next(), coded, question, format_args!("{code}^{name}^L")),
-            None => {
-                let home = format_args!("HOME^{} {}, Sampletown^L", person.house, person.street);
-                observation(writer, next(), coded, question, home)
-            }
+    let question = "TRDEST^Transport destination^L";
+    match stay.facility {
+        Some((code, name)) => observation(writer, next(), coded, question, format_args!("{code}^{name}^L")),
+        None => {
+            let home = format_args!("HOME^{} {}, Sampletown^L", person.house, person.street);
+            observation(writer, next(), coded, question, home)
         }
-        .field(11, "F");
     }
+    .field(11, "F");
     if let Some(litres) = stay.oxygen {
         observation(writer, next(), "NM", "3151-8^Inhaled oxygen flow rate^LN", litres)
             .field(6, "L/min")

@@ -9,10 +9,16 @@ use tokio::{
 };
 
 use super::{Generator, Shared};
-use crate::sim::ehr::Generated;
+use crate::{
+    hl7::ack,
+    sim::ehr::Generated,
+    wire::mllp::{self, Decoder, Event},
+};
 
-/// Bytes of an answer that may wait for their end; more is no answer.
+/// Bytes of an answer.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// Bytes read at once.
+const READ_BYTES: usize = 16 << 10;
 /// Wait of a link that has nothing to wait for but its peer.
 const IDLE: Duration = Duration::from_secs(3600);
 
@@ -85,7 +91,8 @@ impl Link {
     }
 
     async fn converse(&mut self, mut stream: TcpStream) -> End {
-        let mut answers = Answers::default();
+        let mut answers = Decoder::new(ANSWER_BYTES_MAX);
+        let mut read = vec![0; READ_BYTES];
         let mut out = Vec::new();
         loop {
             let now = Instant::now();
@@ -102,8 +109,11 @@ impl Link {
             }
             tokio::select! {
                 biased;
-                read = stream.read_buf(&mut answers.bytes) => match read {
-                    Ok(1..) => if !self.take(&mut answers) { return End::Lost },
+                count = stream.read(&mut read) => match count {
+                    Ok(count @ 1..) => {
+                        answers.push(read.get(..count).unwrap_or(&[]));
+                        self.take(&mut answers);
+                    }
                     _ => return End::Lost,
                 },
                 () = sleep_until(self.wake(now)) => if self.is_late(Instant::now()) {
@@ -144,9 +154,7 @@ impl Link {
         self.held_until = None;
         let (mut sent, mut repeated) = (0, 0);
         for pending in self.window.iter_mut().skip(self.written) {
-            out.push(0x0b);
-            out.extend_from_slice(&pending.message.bytes);
-            out.extend_from_slice(&[0x1c, 0x0d]);
+            mllp::encode(out, &pending.message.bytes);
             sent += 1;
             repeated += u64::from(pending.at.replace(now).is_some());
         }
@@ -159,22 +167,20 @@ impl Link {
         }
     }
 
-    /// Settles what the answers settle; false when they cannot be answers any more.
-    fn take(&mut self, answers: &mut Answers) -> bool {
+    /// Settles what the answers settle.
+    fn take(&mut self, answers: &mut Decoder) {
         let now = Instant::now();
-        while let Some(answer) = answers.next() {
-            let Some((code, control_id)) = read_answer(&answer) else {
+        for event in answers {
+            let Event::Frame(payload) = event else {
                 self.shared.count(|tally| tally.stray += 1);
                 continue;
             };
-            let found = self
-                .window
-                .iter()
-                .position(|pending| pending.at.is_some() && pending.message.control_id.as_bytes() == control_id);
-            match (found, code) {
-                (None, _) => self.shared.count(|tally| tally.stray += 1),
-                (Some(place), b"AA" | b"CA") => self.settle(place, now),
-                (Some(place), _) => {
+            let answer = ack::read(&payload).ok();
+            let found = answer.and_then(|answer| Some((self.place(&answer.control_id)?, answer.code?)));
+            match found {
+                None => self.shared.count(|tally| tally.stray += 1),
+                Some((place, code)) if code.is_positive() => self.settle(place, now),
+                Some((place, _)) => {
                     self.shared.count(|tally| tally.refused += 1);
                     // It and what follows it goes again, in order, after a pause.
                     self.written = place;
@@ -182,7 +188,12 @@ impl Link {
                 }
             }
         }
-        answers.bytes.len() <= ANSWER_BYTES_MAX
+    }
+
+    /// Where in the window the message with this control id is, if it was sent.
+    fn place(&self, control_id: &[u8]) -> Option<usize> {
+        let is_it = |pending: &Pending| pending.at.is_some() && pending.message.control_id.as_bytes() == control_id;
+        self.window.iter().position(is_it)
     }
 
     fn settle(&mut self, place: usize, now: Instant) {
@@ -222,29 +233,4 @@ fn interval(shared: &Shared) -> Option<Duration> {
 
 fn connections(shared: &Shared) -> f64 {
     f64::from(u32::try_from(shared.options.connections).unwrap_or(u32::MAX))
-}
-
-/// Answers as they come off the wire: frames of VT … FS CR, anything between them skipped.
-#[derive(Default)]
-struct Answers {
-    bytes: Vec<u8>,
-}
-
-impl Answers {
-    fn next(&mut self) -> Option<Vec<u8>> {
-        let end = memchr::memmem::find(&self.bytes, &[0x1c, 0x0d])?;
-        let block: Vec<u8> = self.bytes.drain(..end + 2).collect();
-        let payload = block.get(..end)?;
-        let start = memchr::memrchr(0x0b, payload).map_or(0, |place| place + 1);
-        payload.get(start..).map(<[u8]>::to_vec)
-    }
-}
-
-/// Reads MSA-1 and MSA-2 of an acknowledgement, with the delimiter that its MSH-1 declares.
-pub(crate) fn read_answer(message: &[u8]) -> Option<(&[u8], &[u8])> {
-    let separator = *message.strip_prefix(b"MSH")?.first()?;
-    let is_end = |byte: &u8| *byte == b'\r' || *byte == b'\n';
-    let segment = message.split(is_end).find_map(|segment| segment.strip_prefix(b"MSA"))?;
-    let mut fields = segment.split(|byte| *byte == separator).skip(1);
-    Some((fields.next()?, fields.next()?))
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use actix_web::web;
 use serde_json::{Value, json};
 
-use super::{DEPTH_MAX, ENTRIES_MAX, RESOURCES_MAX, Store, tokens};
+use super::{DEPTH_MAX, ENTRIES_MAX, Parameter, RESOURCES_MAX, Store, tokens};
 use crate::sim::platform::book::Subject;
 
 /// Why a request was refused.
@@ -107,14 +107,16 @@ impl Store {
 
     /// The one resource that meets a condition, if any does.
     fn find(&self, place: usize, kind: &str, condition: &str) -> Result<Option<String>, Refusal> {
-        let token = identifier_of(condition).ok_or_else(|| {
-            Refusal::new(400, "not-supported", format!("entry {place}: the only condition is identifier"))
+        let (parameter, token) = parse(condition).ok_or_else(|| {
+            Refusal::new(400, "not-supported", format!("entry {place}: a condition is one identifier or _tag"))
         })?;
-        let mut ids = self.ids(kind, &token);
-        if ids.len() > 1 {
+        let Some(shelf) = self.by_type.get(kind) else { return Ok(None) };
+        let mut ids = shelf.ids(parameter, &token);
+        let found = ids.next().cloned();
+        if ids.next().is_some() {
             return Err(Refusal::new(412, "multiple-matches", format!("entry {place}: several {kind} match")));
         }
-        Ok(ids.pop())
+        Ok(found)
     }
 
     /// Turns every reference into `Type/id`.
@@ -143,8 +145,10 @@ impl Store {
             return Ok(Some(target.clone()));
         }
         if let Some((kind, condition)) = reference.split_once('?') {
-            let token = identifier_of(condition).ok_or_else(|| unresolved("a conditional reference"))?;
-            let inside = overlay.ids.get(&(kind.to_owned(), token)).cloned();
+            let inside = match parse(condition) {
+                Some((Parameter::Identifier, token)) => overlay.ids.get(&(kind.to_owned(), token)).cloned(),
+                _ => None,
+            };
             let id = match inside {
                 Some(id) => Some(id),
                 None => self.find(place, kind, condition)?,
@@ -183,10 +187,10 @@ fn overlay(plan: &[Planned]) -> Result<Overlay, Refusal> {
     let mut overlay = Overlay::default();
     for (place, planned) in plan.iter().enumerate() {
         let target = format!("{}/{}", planned.kind, planned.id);
-        if let Some(url) = &planned.full_url {
-            if overlay.urls.insert(url.clone(), target.clone()).is_some() {
-                return Err(Refusal::new(400, "duplicate", format!("entry {place}: fullUrl stands twice")));
-            }
+        if let Some(url) = &planned.full_url
+            && overlay.urls.insert(url.clone(), target.clone()).is_some()
+        {
+            return Err(Refusal::new(400, "duplicate", format!("entry {place}: fullUrl stands twice")));
         }
         overlay.urls.insert(target.clone(), target);
         for token in planned.resource.iter().flat_map(tokens) {
@@ -208,11 +212,16 @@ fn ordering_key(plan: &[Planned], entries: &[Value]) -> String {
     of("Patient").or_else(|| of("Task")).unwrap_or_default()
 }
 
-/// The token of `identifier=…`, unescaped; none where there is any other condition.
-fn identifier_of(condition: &str) -> Option<String> {
+/// The parameter and the token of a condition, unescaped; none where it is of another kind.
+fn parse(condition: &str) -> Option<(Parameter, String)> {
     let mut pairs = web::Query::<Vec<(String, String)>>::from_query(condition).ok()?.into_inner();
     let (name, token) = pairs.pop()?;
-    (name == "identifier" && pairs.is_empty() && !token.is_empty()).then_some(token)
+    let parameter = match name.as_str() {
+        "identifier" => Parameter::Identifier,
+        "_tag" => Parameter::Tag,
+        _ => return None,
+    };
+    (pairs.is_empty() && !token.is_empty()).then_some((parameter, token))
 }
 
 /// R4 datatypes.html#id.
