@@ -74,7 +74,7 @@ async fn serve(mut stream: TcpStream, queue: SyncSender<Request>) {
         && read > 0
     {
         decoder.push(&buffer[..read]);
-        while let Some(event) = decoder.next() {
+        for event in decoder.by_ref() {
             let Event::Frame(frame) = event else { continue };
             let control_id =
                 String::from_utf8_lossy(frame.split(|byte| *byte == b'|').nth(9).unwrap_or_default()).into_owned();

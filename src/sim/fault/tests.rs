@@ -1,3 +1,4 @@
+//! The fault proxy between two ends of a test.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use tokio::{io::AsyncRead, time::timeout};

@@ -1,3 +1,4 @@
+//! The platform over real HTTP on loopback.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use reqwest::{Client, Response, StatusCode};

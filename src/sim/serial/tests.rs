@@ -1,3 +1,4 @@
+//! The serial device over a real pseudo-terminal.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use tempfile::TempDir;

@@ -1,3 +1,4 @@
+//! The sender against small servers that acknowledge, lie or vanish.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::collections::HashSet;

@@ -1,3 +1,4 @@
+//! Conditional requests against the in-memory FHIR store.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::{collections::BTreeSet, time::Duration};
