@@ -130,6 +130,10 @@ fn check(name: &str, bundle: &Value) {
                 assert_eq!(request["url"], kind, "{name}");
                 assert!(request["ifNoneExist"].as_str().unwrap().contains('|'), "{name}");
             }
+            "PUT" if kind == "Provenance" => {
+                let id = entry["resource"]["id"].as_str().unwrap();
+                assert_eq!(request["url"], format!("Provenance/{id}"), "{name}");
+            }
             "PUT" => assert!(request["url"].as_str().unwrap().starts_with(&format!("{kind}?identifier=")), "{name}"),
             other => panic!("{name}: {other}"),
         }
@@ -242,6 +246,20 @@ fn tells_a_cancel_nothing_that_the_family_should_tell() {
     let text = String::from_utf8(prepared("12-discharge-deceased").render()).unwrap();
     for word in ["xpired", "\"20\"", "deceased", "hospitalization"] {
         assert!(!text.contains(word), "{word}");
+    }
+}
+
+#[test]
+fn tells_for_every_job_which_message_made_it() {
+    let bundle = bundle("06-two-rides-among-other-orders");
+    assert_eq!((resources(&bundle, "Task").len(), resources(&bundle, "Patient").len()), (2, 1));
+    let provenances = resources(&bundle, "Provenance");
+    assert_eq!(provenances.len(), 2);
+    for (task, provenance) in resources(&bundle, "Task").iter().zip(provenances) {
+        let entries = bundle["entry"].as_array().unwrap();
+        let entry = entries.iter().find(|entry| entry["resource"] == **task).unwrap();
+        assert_eq!(provenance["target"][0]["reference"], entry["fullUrl"]);
+        assert_eq!(provenance["entity"][0]["what"]["identifier"]["value"].as_str().unwrap().len(), 64);
     }
 }
 
@@ -391,10 +409,10 @@ proptest! {
         for (segment, field, text) in &changes {
             raw = with_field(&raw, *segment, *field, &text.replace(['|', '\r', '\n'], ""));
         }
-        if Index::of(raw.as_bytes()).is_ok() {
-            if let Ok(Outcome::Send(prepared)) = prepare(raw.as_bytes()) {
-                check("changed", &serde_json::from_slice(&prepared.render()).unwrap());
-            }
+        if Index::of(raw.as_bytes()).is_ok()
+            && let Ok(Outcome::Send(prepared)) = prepare(raw.as_bytes())
+        {
+            check("changed", &serde_json::from_slice(&prepared.render()).unwrap());
         }
     }
 }
