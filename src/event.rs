@@ -52,7 +52,7 @@ pub struct Event {
     pub code: String,
     /// Trigger event, such as `A03`.
     pub trigger: String,
-    /// When it happened, by [`time`].
+    /// When it happened, by [`time()`].
     pub time: Option<When>,
     /// Sending application.
     pub application: Option<AuthorityName>,

@@ -1,9 +1,9 @@
 //! The journal thread: the only writer.
 //!
 //! It takes requests from one bounded queue, decides and writes as many as wait (up to
-//! [`limits::COMMIT_BATCH_MAX`](crate::units::limits::COMMIT_BATCH_MAX)) in one transaction, and answers after its `COMMIT`
+//! [`limits::COMMIT_BATCH_MAX`]) in one transaction, and answers after its `COMMIT`
 //! returned (INV-01). Arrival order is decision order (INV-03). Settlements wait up to
-//! [`limits::SETTLE_DELAY_MAX`](crate::units::limits::SETTLE_DELAY_MAX) for a message commit to ride on.
+//! [`limits::SETTLE_DELAY_MAX`] for a message commit to ride on.
 //!
 //! After a failed sync the connection is not trusted again: it is dropped, nothing of the batch is answered, and the store is
 //! opened anew from disk, its log written back and synced, before the next message is taken.
