@@ -9,6 +9,10 @@ use gurney::{
     event::{Event, scopes},
     hl7::Index,
     mapping::{Context, Map, Outcome, Prepared, Reason, Refusal, Registry, Verb},
+    sim::{
+        ehr::{Dialect, Generator, Kind, Profile},
+        platform::Store,
+    },
     units::Timestamp,
 };
 use jiff::tz::TimeZone;
@@ -381,6 +385,50 @@ fn reads_every_message_of_the_corpus_as_events() {
         assert!(!events.is_empty() && events.iter().all(|event| event.time.is_some()), "{name}");
         let debug = format!("{events:?}");
         assert!(!debug.contains("Quill") && !debug.contains("4711"), "{name}");
+    }
+}
+
+/// What a platform holds after these messages: the job's states, and how many Tasks there are.
+fn on_platform(names: &[&str]) -> (Vec<String>, usize) {
+    let mut platform = Store::default();
+    for name in names {
+        platform.transaction(&bundle(name)).unwrap_or_else(|refusal| panic!("{name}: {refusal:?}"));
+    }
+    let jobs = platform.jobs();
+    (jobs.into_values().flatten().collect(), platform.counts()["Task"])
+}
+
+#[test]
+fn makes_one_job_of_any_number_of_messages_about_it() {
+    let (new, change, cancel) = ("01-order-wheelchair-van", "07-order-change", "08-order-cancel");
+    assert_eq!(on_platform(&[new; 5]), (vec!["requested".to_owned()], 1));
+    let (states, tasks) = on_platform(&[new, change, cancel, cancel]);
+    assert_eq!((states.last().map(String::as_str), tasks), (Some("cancelled"), 1), "{states:?}");
+    // A cancel that overtakes its order leaves a job that the order does not bring to life.
+    assert_eq!(on_platform(&[cancel, new, new]), (vec!["cancelled".to_owned()], 1));
+    let (plan, discharge) = ("09-pending-discharge", "10-discharge-to-nursing-facility");
+    assert_eq!(on_platform(&[plan, discharge, discharge]), (vec!["draft".to_owned()], 1));
+    let (states, tasks) = on_platform(&[plan, "15-cancel-pending-discharge"]);
+    assert_eq!((states.last().map(String::as_str), tasks), (Some("cancelled"), 1));
+}
+
+#[test]
+fn understands_what_the_simulated_hospital_sends_in_every_dialect() {
+    for dialect in Dialect::ALL {
+        let mut hospital = Generator::new(7, Profile { dialect, ..Profile::default() });
+        let mut sent = 0;
+        for _ in 0..300 {
+            let message = hospital.next();
+            match prepare(&message.bytes) {
+                Ok(Outcome::Send(prepared)) => {
+                    sent += 1;
+                    check("simulated", &serde_json::from_slice(&prepared.render()).unwrap());
+                }
+                Ok(Outcome::NotApplicable) => assert!(message.kind != Kind::OrderRide, "{dialect:?}"),
+                Err(refusal) => panic!("{dialect:?} {:?}: {refusal}", message.kind),
+            }
+        }
+        assert!(sent > 50, "{dialect:?}: {sent}");
     }
 }
 
