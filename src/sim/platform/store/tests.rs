@@ -1,3 +1,5 @@
+//! The resources against what the built-in map makes of simulated traffic.
+
 //! Conditional requests against the in-memory FHIR store.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
