@@ -1,3 +1,5 @@
+//! The platform over HTTP: keys, lost answers, scripts, transactions, and the plug.
+
 //! The platform over real HTTP on loopback.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
