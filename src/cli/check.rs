@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use super::{ConfigArgument, Exit, chain, colours, data, note, pretty};
+use super::{ConfigArgument, Exit, chain, colours, data, note, pretty, text::many};
 use crate::{
     actors::clock::Clock,
     mapping,
-    settings::{self, Checked, Known, LoadError, Paint},
+    settings::{self, Checked, Known, LoadError, Paint, Settings},
 };
 
 /// Arguments of `gurney check`.
@@ -28,13 +28,7 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
         Ok(checked) => {
             warn(&checked);
             let settings = &checked.settings;
-            data(&format!(
-                "good: site {}, {} links, {} destinations, {} flows\n",
-                settings.site,
-                settings.links.len(),
-                settings.destinations.len(),
-                settings.flows.len()
-            ))
+            data(&format!("good: site {}, {}\n", settings.site, counts(settings)))
         }
         Err(error) => refuse(&error),
     }
@@ -45,6 +39,17 @@ pub(super) fn load(config: &ConfigArgument) -> Result<Checked, LoadError> {
     let maps = mapping::installed();
     let maps: Vec<(&str, u32)> = maps.iter().map(|(name, version)| (name.as_str(), *version)).collect();
     settings::load(&config.config, &Known { maps: &maps, now: Clock::start().wall() })
+}
+
+/// How much a configuration holds.
+pub(super) fn counts(settings: &Settings) -> String {
+    let of = |list: usize, one, more| many(list as u64, one, more);
+    format!(
+        "{}, {}, {}",
+        of(settings.links.len(), "link", "links"),
+        of(settings.destinations.len(), "destination", "destinations"),
+        of(settings.flows.len(), "flow", "flows")
+    )
 }
 
 /// Writes what a person should look at.

@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn rises_at_the_mark_and_falls_below_it() {
-        let mut level = Pressure::Normal;
+        let mut level = Normal;
         let mut seen = Vec::new();
         for used in [69, 70, 66, 64, 85, 81, 79, 92, 89, 88, 87, 64] {
             level = judge(level, usage(used));
