@@ -25,6 +25,7 @@ mod messages;
 mod run;
 mod send;
 mod shell;
+mod simulate;
 mod status;
 mod text;
 
@@ -92,6 +93,9 @@ enum Command {
     Hl7(hl7::Command),
     /// Sends the messages of a file over MLLP and says what was answered.
     Send(send::Arguments),
+    /// Simulated peers: an electronic health record, a serial device, a platform.
+    #[command(subcommand)]
+    Simulate(simulate::Command),
     /// Finds what would keep the box from running well; exit 1 when a check failed.
     Doctor(doctor::Arguments),
     /// Prints completions for a shell.
@@ -182,6 +186,7 @@ pub fn main() -> ExitCode {
         Command::Audit(command) => listings::audit(command),
         Command::Hl7(command) => hl7::run(command),
         Command::Send(arguments) => send::run(arguments),
+        Command::Simulate(command) => simulate::run(command),
         Command::Doctor(arguments) => doctor::run(arguments),
         Command::Completions(arguments) => Ok(shell::completions(arguments)),
         Command::Man(arguments) => shell::man(arguments),

@@ -587,6 +587,32 @@ fn shows_and_checks_files_of_messages() {
 }
 
 #[test]
+fn delivers_simulated_traffic_to_a_simulated_platform() {
+    let mut platform = Command::new(env!("CARGO_BIN_EXE_gurney"))
+        .args(["simulate", "platform", "--listen", "127.0.0.1:0", "--json"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    BufReader::new(platform.stderr.take().unwrap()).read_line(&mut said).unwrap();
+    let url = said.split_whitespace().find(|word| word.ends_with("/inbound")).unwrap();
+    let site = Site::new(url);
+    let daemon = Daemon::start(&site);
+    let address = site.tell(&["status", "--json"]).json()["links"][0]["at"].as_str().unwrap().to_owned();
+    let arguments = ["simulate", "ehr", "--to", &address, "--messages", "60", "--rate", "0", "--connections", "3"];
+    let sent = gurney(&[&arguments[..], &["--json"]].concat()).with_code(0).json();
+    assert_eq!((&sent["acknowledged"], &sent["unacknowledged"]), (&60.into(), &0.into()));
+    site.flow("everything", |row| row["delivered"] == 60 && row["lost"] == 0);
+    assert_eq!(daemon.stop(), Some(0));
+    kill_process(Pid::from_child(&platform), Signal::TERM).unwrap();
+    let report = Told::of(platform.wait_with_output().unwrap()).with_code(0).json();
+    assert_eq!((&report["effects"], &report["order_breaks"]), (&60.into(), &0.into()), "{report}");
+    gurney(&["simulate", "platform", "--listen", "0.0.0.0:0"]).with_code(2);
+}
+
+#[test]
 fn prints_the_schema_completions_and_manual() {
     let schema = gurney(&["schema"]).with_code(0).json();
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
