@@ -14,6 +14,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::telemetry::logging;
 
 mod check;
+mod demo;
 mod keys;
 mod load;
 mod run;
@@ -46,6 +47,8 @@ enum Command {
     Run(run::Arguments),
     /// Checks a configuration without starting anything.
     Check(check::Arguments),
+    /// Shows the product on simulated peers: traffic, an outage, a kill, and the proof that nothing was lost.
+    Demo(demo::Arguments),
     /// Makes store keys.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -97,6 +100,7 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::Run(arguments) => run::run(&arguments, format),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Keys(command) => keys::run(&command),
         Command::Schema => data(&pretty(&crate::settings::schema())),
     }
