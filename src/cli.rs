@@ -16,6 +16,7 @@ use crate::telemetry::logging;
 mod asides;
 mod check;
 mod daemon;
+mod demo;
 mod doctor;
 mod hl7;
 mod keys;
@@ -57,6 +58,8 @@ enum Command {
     Run(run::Arguments),
     /// Checks a configuration without starting anything.
     Check(check::Arguments),
+    /// Shows the product on simulated peers: traffic, an outage, a kill, and the proof that nothing was lost.
+    Demo(demo::Arguments),
     /// Makes store keys.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -174,6 +177,7 @@ pub fn main() -> ExitCode {
     let ended = match &cli.command {
         Command::Run(arguments) => Ok(run::run(arguments, format)),
         Command::Check(arguments) => Ok(check::run(arguments)),
+        Command::Demo(arguments) => Ok(demo::run(arguments)),
         Command::Keys(command) => Ok(keys::run(command)),
         Command::Schema => Ok(data(&pretty(&crate::settings::schema()))),
         Command::Status(arguments) => status::status(arguments),

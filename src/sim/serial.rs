@@ -83,6 +83,20 @@ impl Default for SerialOptions {
     }
 }
 
+impl SerialOptions {
+    /// The traffic that the device sends; with a clock of steps, to the byte.
+    pub fn generator(&self) -> Generator {
+        let profile = Profile {
+            link: self.link.clone(),
+            dialect: self.dialect,
+            size: self.size,
+            clock: self.clock,
+            ..Profile::default()
+        };
+        Generator::new(self.seed, profile)
+    }
+}
+
 /// What happened so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SerialTally {
@@ -274,18 +288,6 @@ async fn keep(mut work: device::Work, mut stop: Stop, _alive: mpsc::Sender<()>) 
 impl Shared {
     fn count(&self, change: impl FnOnce(&mut SerialTally)) {
         self.tally.send_modify(change);
-    }
-
-    fn generator(&self) -> Generator {
-        let options = &self.options;
-        let profile = Profile {
-            link: options.link.clone(),
-            dialect: options.dialect,
-            size: options.size,
-            clock: options.clock,
-            ..Profile::default()
-        };
-        Generator::new(options.seed, profile)
     }
 }
 

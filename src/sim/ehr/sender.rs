@@ -96,6 +96,22 @@ impl Default for EhrOptions {
     }
 }
 
+impl EhrOptions {
+    /// The traffic that connection `number` sends; with a clock of steps, to the byte.
+    pub fn generator(&self, number: usize) -> Generator {
+        let turn = number.checked_rem(self.dialects.len()).unwrap_or(0);
+        let profile = Profile {
+            link: format!("{}{number}", self.link),
+            dialect: self.dialects.get(turn).copied().unwrap_or_default(),
+            size: self.size,
+            population: self.population,
+            clock: self.clock,
+        };
+        let own = u64::try_from(number).unwrap_or(u64::MAX).wrapping_mul(0x9e37_79b9);
+        Generator::new(self.seed.wrapping_add(own), profile)
+    }
+}
+
 /// What happened so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Tally {
@@ -254,21 +270,6 @@ impl Shared {
         }
         locked(&self.latencies).record(latency);
         self.count(|tally| tally.acknowledged += 1);
-    }
-
-    /// The generator of connection `number`.
-    fn generator(&self, number: usize) -> Generator {
-        let options = &self.options;
-        let turn = number.checked_rem(options.dialects.len()).unwrap_or(0);
-        let profile = Profile {
-            link: format!("{}{number}", options.link),
-            dialect: options.dialects.get(turn).copied().unwrap_or_default(),
-            size: options.size,
-            population: options.population,
-            clock: options.clock,
-        };
-        let own = u64::try_from(number).unwrap_or(u64::MAX).wrapping_mul(0x9e37_79b9);
-        Generator::new(options.seed.wrapping_add(own), profile)
     }
 
     /// Whether the time or the budget for new messages is used up.

@@ -66,7 +66,7 @@ impl Work {
         let options = &shared.options;
         let wire = Wire {
             terminal: Some(terminal),
-            generator: shared.generator(),
+            generator: shared.options.generator(),
             random: SplitMix64::new(options.seed ^ 0x5e11),
             message: None,
             sent_before: false,

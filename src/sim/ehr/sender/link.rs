@@ -53,7 +53,7 @@ enum End {
 
 impl Link {
     pub(super) fn new(shared: Arc<Shared>, number: usize, now: Instant) -> Self {
-        let generator = shared.generator(number);
+        let generator = shared.options.generator(number);
         // Spread the connections over the first interval.
         let share = f64::from(u32::try_from(number).unwrap_or(0)) / connections(&shared);
         let due = interval(&shared).map_or(now, |interval| now + interval.mul_f64(share));
