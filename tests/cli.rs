@@ -5,12 +5,16 @@
 //! waits by sleeping: what is not there yet is asked for again until a deadline.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![expect(clippy::disallowed_methods, reason = "the deadlines of tests go by the real clock")]
 
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{TcpListener, TcpStream},
-    os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
+    net::{Shutdown, TcpListener, TcpStream},
+    os::unix::{
+        fs::{FileTypeExt as _, PermissionsExt as _},
+        net::UnixStream,
+    },
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::{
@@ -524,6 +528,41 @@ fn tells_usage_faults_from_a_daemon_that_is_not_there() {
     gurney(&["send", file.to_str().unwrap(), "--to", &closed]).with_code(69);
     let unknown = site.tell(&["send", file.to_str().unwrap(), "--to", "nowhere"]).with_code(2);
     assert!(unknown.err.contains("there are: ehr"), "{}", unknown.err);
+}
+
+#[test]
+fn answers_strange_clients_of_its_socket_and_goes_on() {
+    let site = Site::new("http://127.0.0.1:9/inbound");
+    let _daemon = Daemon::start(&site);
+    let ask = |bytes: &[u8]| {
+        let mut stream = UnixStream::connect(site.path("store/admin.sock")).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        // The daemon may have answered and gone before it has read everything.
+        stream.write_all(bytes).ok();
+        stream.shutdown(Shutdown::Write).ok();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).ok();
+        serde_json::from_slice::<Value>(&answer).unwrap_or_default()
+    };
+    for strange in [
+        &b""[..],
+        b"no json\n",
+        b"{\"command\":\"format_disk\"}\n",
+        b"{\"command\":\"flows\"}",
+        b"{\"command\":\"queue\",\"limit\":5,\"destination\":null,\"more\":1}\n",
+        &vec![b'x'; 65536],
+    ] {
+        assert_eq!(ask(strange)["error"]["kind"], "bad_request", "{:?}", strange.get(..20));
+    }
+    let reason = "x".repeat(501);
+    let long = format!(
+        "{{\"command\":\"discard\",\"heap\":\"dead\",\"ids\":[1],\"purpose\":{{\"reason\":\"{reason}\",\"by\":null}}}}\n"
+    );
+    assert_eq!(ask(long.as_bytes())["error"]["kind"], "bad_request");
+    let silent: Vec<_> = (0..4).map(|_| UnixStream::connect(site.path("store/admin.sock")).unwrap()).collect();
+    assert_eq!(ask(b"{\"command\":\"flows\"}\n")["ok"]["balanced"], true);
+    drop(silent);
+    site.tell(&["status"]).with_code(0);
 }
 
 #[test]
