@@ -177,7 +177,7 @@ impl Site {
     fn new(url: &str) -> Self {
         let site = Self { folder: TempDir::new().unwrap() };
         gurney(&["keys", "new", site.path("store.key").to_str().unwrap()]).with_code(0);
-        site.configure(url, "*");
+        site.configure(url, "raw");
         site
     }
 
@@ -189,7 +189,7 @@ impl Site {
         self.path("gurney.toml").to_str().unwrap().to_owned()
     }
 
-    fn configure(&self, url: &str, on: &str) {
+    fn configure(&self, url: &str, mapping: &str) {
         let folder = self.folder.path().display();
         let text = format!(
             r#"version = 1
@@ -211,9 +211,9 @@ retry     = {{ first = "100 ms", at_most = "1 s", give_up = "never" }}
 in_flight = 4
 [flow.everything]
 from      = "ehr"
-on        = ["{on}"]
+on        = ["*"]
 to        = "platform"
-mapping   = "raw"
+mapping   = "{mapping}"
 pattern   = "event"
 target    = "5 s"
 owner     = "Integration desk"
@@ -452,6 +452,37 @@ fn keeps_what_was_not_understood_until_a_person_decides() {
     let clear = site.tell(&["scraps", "show", &scrap, "--reveal", "--reason", "ticket"]).with_code(0);
     assert!(clear.out.contains("ZZTESTFAU is no frame"), "{}", clear.out);
     assert_no_secret(&daemon.log());
+}
+
+#[test]
+fn releases_what_a_mended_site_takes() {
+    let platform = Platform::start(200);
+    let site = Site::new(&platform.url);
+    site.configure(&platform.url, "transport@1");
+    let daemon = Daemon::start(&site);
+    let order = message("M1").replace("ADT^A03^ADT_A03", "ORM^O01") + "ORC|NW|P1\rOBR|1|P1||ZZRIDE^Unheard of^L\r";
+    site.send(&[order]).with_code(0);
+    let why = ["--all", "--yes", "--reason", "map mended"];
+    let held = site.tell(&["held", "list", "--json"]).with_code(0).json();
+    assert_eq!((&held["total"], &held["entries"][0]["flow"]), (&1.into(), &"everything".into()), "{held}");
+    let still = site.tell(&[&["held", "release"], &why[..]].concat()).with_code(1).without_patient_data();
+    assert!(still.out.contains("still "), "{}", still.out);
+    assert_eq!(daemon.stop(), Some(0));
+
+    site.configure(&platform.url, "raw");
+    let _daemon = Daemon::start(&site);
+    let asked = site.tell(&["held", "release", "--all", "--reason", "map mended"]).with_code(2);
+    assert!(asked.err.contains("Release 1 message?"), "{}", asked.err);
+    let done = site.tell(&[&["held", "release"], &why[..]].concat()).with_code(0);
+    assert!(done.out.contains("queued for platform"), "{}", done.out);
+    let row = site.flow("everything", |row| row["delivered"] == 1);
+    assert_eq!(
+        (&row["received"], &row["held"], &row["quarantined"], &row["lost"]),
+        (&1.into(), &0.into(), &0.into(), &0.into())
+    );
+    assert_eq!(platform.keys().len(), 1);
+    let none = site.tell(&[&["held", "release"], &why[..]].concat()).with_code(0);
+    assert!(none.err.contains("there are no messages"), "{}", none.err);
 }
 
 #[test]
