@@ -5,12 +5,16 @@
 //! waits by sleeping: what is not there yet is asked for again until a deadline.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![expect(clippy::disallowed_methods, reason = "the deadlines of tests go by the real clock")]
 
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{TcpListener, TcpStream},
-    os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
+    net::{Shutdown, TcpListener, TcpStream},
+    os::unix::{
+        fs::{FileTypeExt as _, PermissionsExt as _},
+        net::UnixStream,
+    },
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::{
@@ -173,7 +177,7 @@ impl Site {
     fn new(url: &str) -> Self {
         let site = Self { folder: TempDir::new().unwrap() };
         gurney(&["keys", "new", site.path("store.key").to_str().unwrap()]).with_code(0);
-        site.configure(url, "*");
+        site.configure(url, "raw");
         site
     }
 
@@ -185,7 +189,7 @@ impl Site {
         self.path("gurney.toml").to_str().unwrap().to_owned()
     }
 
-    fn configure(&self, url: &str, on: &str) {
+    fn configure(&self, url: &str, mapping: &str) {
         let folder = self.folder.path().display();
         let text = format!(
             r#"version = 1
@@ -207,9 +211,9 @@ retry     = {{ first = "100 ms", at_most = "1 s", give_up = "never" }}
 in_flight = 4
 [flow.everything]
 from      = "ehr"
-on        = ["{on}"]
+on        = ["*"]
 to        = "platform"
-mapping   = "raw"
+mapping   = "{mapping}"
 pattern   = "event"
 target    = "5 s"
 owner     = "Integration desk"
@@ -451,6 +455,37 @@ fn keeps_what_was_not_understood_until_a_person_decides() {
 }
 
 #[test]
+fn releases_what_a_mended_site_takes() {
+    let platform = Platform::start(200);
+    let site = Site::new(&platform.url);
+    site.configure(&platform.url, "transport@1");
+    let daemon = Daemon::start(&site);
+    let order = message("M1").replace("ADT^A03^ADT_A03", "ORM^O01") + "ORC|NW|P1\rOBR|1|P1||ZZRIDE^Unheard of^L\r";
+    site.send(&[order]).with_code(0);
+    let why = ["--all", "--yes", "--reason", "map mended"];
+    let held = site.tell(&["held", "list", "--json"]).with_code(0).json();
+    assert_eq!((&held["total"], &held["entries"][0]["flow"]), (&1.into(), &"everything".into()), "{held}");
+    let still = site.tell(&[&["held", "release"], &why[..]].concat()).with_code(1).without_patient_data();
+    assert!(still.out.contains("still "), "{}", still.out);
+    assert_eq!(daemon.stop(), Some(0));
+
+    site.configure(&platform.url, "raw");
+    let _daemon = Daemon::start(&site);
+    let asked = site.tell(&["held", "release", "--all", "--reason", "map mended"]).with_code(2);
+    assert!(asked.err.contains("Release 1 message?"), "{}", asked.err);
+    let done = site.tell(&[&["held", "release"], &why[..]].concat()).with_code(0);
+    assert!(done.out.contains("queued for platform"), "{}", done.out);
+    let row = site.flow("everything", |row| row["delivered"] == 1);
+    assert_eq!(
+        (&row["received"], &row["held"], &row["quarantined"], &row["lost"]),
+        (&1.into(), &0.into(), &0.into(), &0.into())
+    );
+    assert_eq!(platform.keys().len(), 1);
+    let none = site.tell(&[&["held", "release"], &why[..]].concat()).with_code(0);
+    assert!(none.err.contains("there are no messages"), "{}", none.err);
+}
+
+#[test]
 fn shows_a_queue_and_an_unhealthy_box() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let site = Site::new(&format!("http://{closed}/inbound"));
@@ -524,6 +559,41 @@ fn tells_usage_faults_from_a_daemon_that_is_not_there() {
     gurney(&["send", file.to_str().unwrap(), "--to", &closed]).with_code(69);
     let unknown = site.tell(&["send", file.to_str().unwrap(), "--to", "nowhere"]).with_code(2);
     assert!(unknown.err.contains("there are: ehr"), "{}", unknown.err);
+}
+
+#[test]
+fn answers_strange_clients_of_its_socket_and_goes_on() {
+    let site = Site::new("http://127.0.0.1:9/inbound");
+    let _daemon = Daemon::start(&site);
+    let ask = |bytes: &[u8]| {
+        let mut stream = UnixStream::connect(site.path("store/admin.sock")).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        // The daemon may have answered and gone before it has read everything.
+        stream.write_all(bytes).ok();
+        stream.shutdown(Shutdown::Write).ok();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).ok();
+        serde_json::from_slice::<Value>(&answer).unwrap_or_default()
+    };
+    for strange in [
+        &b""[..],
+        b"no json\n",
+        b"{\"command\":\"format_disk\"}\n",
+        b"{\"command\":\"flows\"}",
+        b"{\"command\":\"queue\",\"limit\":5,\"destination\":null,\"more\":1}\n",
+        &vec![b'x'; 65536],
+    ] {
+        assert_eq!(ask(strange)["error"]["kind"], "bad_request", "{:?}", strange.get(..20));
+    }
+    let reason = "x".repeat(501);
+    let long = format!(
+        "{{\"command\":\"discard\",\"heap\":\"dead\",\"ids\":[1],\"purpose\":{{\"reason\":\"{reason}\",\"by\":null}}}}\n"
+    );
+    assert_eq!(ask(long.as_bytes())["error"]["kind"], "bad_request");
+    let silent: Vec<_> = (0..4).map(|_| UnixStream::connect(site.path("store/admin.sock")).unwrap()).collect();
+    assert_eq!(ask(b"{\"command\":\"flows\"}\n")["ok"]["balanced"], true);
+    drop(silent);
+    site.tell(&["status"]).with_code(0);
 }
 
 #[test]

@@ -187,7 +187,7 @@ fn check_one(number: usize, raw: &[u8]) -> Checked {
     let message = Message::new(raw, &index);
     let kind = message.message_type();
     let charset = message.charset(None);
-    let mut found = findings(&index.findings());
+    let mut found = findings(index.findings());
     found.extend(charset_finding(charset.choice()).map(str::to_owned));
     found.extend(escape_findings(&message));
     for (what, is_empty) in [
