@@ -178,7 +178,6 @@ listen = "{metrics}"
     }
 }
 
-
 /// So many different ports that nobody listens at.
 fn free_ports(seed: u64, count: usize) -> io::Result<Vec<SocketAddr>> {
     let mut random = SplitMix64::new(seed);
