@@ -60,6 +60,8 @@ pub struct SerialOptions {
     pub dialect: Dialect,
     /// Bytes that a message has at least.
     pub size: Option<usize>,
+    /// Stays that run interleaved.
+    pub population: usize,
     /// The times in the messages.
     pub clock: Clock,
 }
@@ -78,6 +80,7 @@ impl Default for SerialOptions {
             link: "S0".into(),
             dialect: Dialect::Legacy,
             size: None,
+            population: 40,
             clock: Clock::Wall,
         }
     }
@@ -90,8 +93,8 @@ impl SerialOptions {
             link: self.link.clone(),
             dialect: self.dialect,
             size: self.size,
+            population: self.population,
             clock: self.clock,
-            ..Profile::default()
         };
         Generator::new(self.seed, profile)
     }

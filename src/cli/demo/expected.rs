@@ -2,7 +2,7 @@
 //! asking the product: which deliveries with which keys, which bytes, which jobs.
 //!
 //! A job is a ride that was ordered (ORM, by its placer order number) or the ride of a visit that ends (ADT A16, A03,
-//! A25, A13, by its visit number). A ride without a destination is held for a person: no crew is sent to nowhere.
+//! A25, A13, by its visit number). Whatever the simulated senders say is complete, so nothing is held for a person.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -33,8 +33,6 @@ pub(super) struct Expected {
     pub(super) visits: BTreeSet<String>,
     /// Messages each flow must have received, repeats aside.
     pub(super) received: HashMap<&'static str, u64>,
-    /// Messages that must be held for a person, by flow.
-    pub(super) held: HashMap<&'static str, u64>,
     /// Acknowledged control ids that no connection can have sent.
     pub(super) strangers: u64,
     /// Names and numbers of all patients.
@@ -52,8 +50,6 @@ enum Work {
     Order(String),
     /// About the ride of this visit.
     Visit(String),
-    /// A ride to nowhere.
-    Hold,
 }
 
 impl Expected {
@@ -91,10 +87,6 @@ impl Expected {
         *self.received.entry(route.flow).or_default() += 1;
         match work(message) {
             Work::None => return,
-            Work::Hold => {
-                *self.held.entry(route.flow).or_default() += 1;
-                return;
-            }
             Work::Order(number) => self.orders.insert(number),
             Work::Visit(number) => self.visits.insert(number),
         };
@@ -125,14 +117,7 @@ fn work(message: &Generated) -> Work {
         field(&message.bytes, segment, number).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
     };
     let number = match message.kind {
-        Kind::OrderRide => {
-            let is_told = memchr::memmem::find(&message.bytes, b"|TRDEST^").is_some();
-            if !is_told && text(b"PV1", 37).is_none() {
-                return Work::Hold;
-            }
-            text(b"ORC", 2).map(Work::Order)
-        }
-        Kind::CancelRide => text(b"ORC", 2).map(Work::Order),
+        Kind::OrderRide | Kind::CancelRide => text(b"ORC", 2).map(Work::Order),
         Kind::PlanDischarge | Kind::Discharge | Kind::CancelDischarge | Kind::CancelPlan => {
             text(b"PV1", 19).map(Work::Visit)
         }
@@ -189,7 +174,6 @@ mod tests {
         assert_eq!(expected.received.get("bedboard"), Some(&80));
         assert!(expected.orders.len() > 20 && expected.visits.len() > 20, "{expected:?}");
         assert!(expected.bundles.len() > expected.jobs(), "a job has several messages");
-        assert!(expected.held.get("transport").is_some_and(|held| *held > 0), "some old senders name no destination");
     }
 
     #[test]

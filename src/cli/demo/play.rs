@@ -81,6 +81,7 @@ impl<'a> Stage<'a> {
             gap: Duration::from_millis(1000 / u64::from(SERIAL_PER_SECOND) / 2),
             answer_timeout: Duration::from_secs(5),
             link: "BED".into(),
+            population: 3,
             clock,
             ..SerialOptions::default()
         };
@@ -104,6 +105,7 @@ impl<'a> Stage<'a> {
         let mut daemon = Daemon::start(site)?;
         until_ready(site, &mut daemon).await?;
         let ehr = Sender::start(ehr_options.clone())?;
+        show.opened(&format!("http://{}/metrics, http://{}/_report", site.metrics, site.platform));
         Ok(Self {
             site,
             show,
@@ -419,7 +421,6 @@ fn flows(site: &Site, expected: &Expected) -> Result<Vec<FlowFigures>, Error> {
             .cloned()
             .unwrap_or_else(|| listing::FlowRow { flow: flow.to_owned(), ..listing::FlowRow::default() }),
         sent: expected.received.get(flow).copied().unwrap_or(0),
-        held: expected.held.get(flow).copied().unwrap_or(0),
     };
     Ok([EVERYTHING, TRANSPORT, BEDBOARD].map(|route| figures(route.flow)).to_vec())
 }

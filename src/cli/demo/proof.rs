@@ -75,8 +75,6 @@ pub(super) struct FlowFigures {
     pub(super) row: FlowRow,
     /// Different messages that were acknowledged and belong to the flow.
     pub(super) sent: u64,
-    /// Messages that must be held for a person.
-    pub(super) held: u64,
 }
 
 /// The daemon's own figures at the end.
@@ -219,7 +217,7 @@ fn jobs(evidence: &Evidence) -> Row {
 
 /// INV-02, and that the store and the senders count the same.
 fn accounted(flow: &FlowFigures) -> Row {
-    let FlowFigures { row: FlowRow { received, lost, .. }, sent, held } = flow;
+    let FlowFigures { row: FlowRow { received, lost, .. }, sent } = flow;
     let stands = [
         ("delivered", flow.row.delivered),
         ("filtered", flow.row.filtered),
@@ -235,12 +233,11 @@ fn accounted(flow: &FlowFigures) -> Row {
     if *lost != 0 {
         write!(figure, " + {lost} LOST").ok();
     }
-    let is = |n: i64, wanted: u64| u64::try_from(n) == Ok(wanted);
-    let agrees = is(received - flow.row.duplicate, *sent) && is(flow.row.held, *held);
+    let agrees = u64::try_from(received - flow.row.duplicate) == Ok(*sent);
     if !agrees {
-        write!(figure, "; the senders say {sent}, {held} of them to hold").ok();
+        write!(figure, "; the senders say {sent}").ok();
     }
-    let open = flow.row.withheld + flow.row.dead_letter + flow.row.quarantined + flow.row.waiting;
+    let open = flow.row.held + flow.row.withheld + flow.row.dead_letter + flow.row.quarantined + flow.row.waiting;
     let name = &flow.row.flow;
     row(format!("Flow {name} accounts for all"), figure, *lost == 0 && open == 0 && agrees && *received > 0)
 }

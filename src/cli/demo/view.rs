@@ -15,7 +15,7 @@ use crate::sim::{ehr, platform::Effects, serial::SerialTally};
 /// Columns of the picture.
 const COLUMNS: usize = 80;
 /// Columns of the bar that shows how many messages wait.
-const BAR: u64 = 20;
+const BAR: u64 = 16;
 
 /// An act of the story.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,7 +116,6 @@ enum Tone {
 fn picture(act: usize, acting: Duration, sample: &Sample) -> Vec<(Tone, String)> {
     let Act { title, words } = ACTS.get(act).copied().unwrap_or(Act { title: "", words: [""; 2] });
     let mut lines = vec![
-        (Tone::Title, "GURNEY DEMO   invented patients, this machine only, nothing stays".to_owned()),
         (Tone::Plain, String::new()),
         (Tone::Title, format!("Act {} of {}: {title}   {:.0} s", act + 1, ACTS.len(), acting.as_secs_f64())),
     ];
@@ -153,7 +152,7 @@ fn links(sample: &Sample) -> Vec<(Tone, String)> {
         (Tone::Plain, text)
     };
     let bar = usize::try_from((sample.waiting / 10).min(BAR)).unwrap_or(0);
-    let waiting = format!("waiting {:>6} {:<20}", sample.waiting, "#".repeat(bar));
+    let waiting = format!("waiting   {:>6} {:<16}", sample.waiting, "#".repeat(bar));
     let mut jobs = format!("{:<10} {:<20}", "Jobs", sample.jobs_total);
     for (state, count) in &sample.jobs {
         write!(jobs, " {count} {state}").ok();
@@ -161,11 +160,11 @@ fn links(sample: &Sample) -> Vec<(Tone, String)> {
     vec![
         sender("EHR", format!("{} connections", sample.connections), ehr.sent, ehr.acknowledged, ehr.repeated),
         sender("Bed board", "serial line".to_owned(), serial.sent, serial.acknowledged, serial.repeated),
-        (daemon_tone, format!("{:<10} {daemon:<20} {waiting} taken twice {}", "Gurney", sample.taken_twice)),
+        (daemon_tone, format!("{:<10} {daemon:<20} {waiting} twice {:>4}", "Gurney", sample.taken_twice)),
         (
             uplink_tone,
             format!(
-                "{:<10} {uplink:<20} delivered {:>6}   effects {:>6}   suppressed {:>4}",
+                "{:<10} {uplink:<20} delivered {:>6}  effects {:>6}  suppressed {:>4}",
                 "Platform",
                 effects.effects + effects.repeats,
                 effects.effects,
@@ -196,6 +195,11 @@ pub(super) enum Show {
 }
 
 impl Show {
+    /// Tells that everybody is on stage, and where to look beside this.
+    pub(super) fn opened(&self, places: &str) {
+        put(&format!("gurney demo: invented patients, this machine only; look also at {places}\n"));
+    }
+
     /// Draws the present moment.
     pub(super) fn draw(&mut self, act: usize, acting: Duration, sample: &Sample) {
         let Self::Live { colours, drawn } = self else { return };
@@ -215,8 +219,8 @@ impl Show {
     }
 
     /// Tells that an act is over.
-    pub(super) fn ended(&mut self, act: usize, acting: Duration, words: &str) {
-        if let (Self::Lines, Some(Act { title, .. })) = (&*self, ACTS.get(act)) {
+    pub(super) fn ended(&self, act: usize, acting: Duration, words: &str) {
+        if let (Self::Lines, Some(Act { title, .. })) = (self, ACTS.get(act)) {
             put(&format!("act {} of {}: {title}: {words} ({:.1} s)\n", act + 1, ACTS.len(), acting.as_secs_f64()));
         }
     }
