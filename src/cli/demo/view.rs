@@ -164,7 +164,7 @@ fn links(sample: &Sample) -> Vec<(Tone, String)> {
         (
             uplink_tone,
             format!(
-                "{:<10} {uplink:<20} delivered {:>6}  effects {:>6}  suppressed {:>4}",
+                "{:<10} {uplink:<20} delivered {:>6}  effects {:>6}  repeats {:>4}",
                 "Platform",
                 effects.effects + effects.repeats,
                 effects.effects,
