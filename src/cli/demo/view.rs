@@ -131,7 +131,7 @@ fn picture(act: usize, acting: Duration, sample: &Sample) -> Vec<(Tone, String)>
         };
         format!("[{mark}] {}", short(act_of.title))
     });
-    lines.push((Tone::Plain, acts.collect::<Vec<_>>().join("  ")));
+    lines.push((Tone::Plain, acts.collect::<Vec<_>>().join(" ")));
     lines.push((Tone::Plain, "Ctrl-C ends it and leaves nothing behind.".to_owned()));
     lines
 }
