@@ -461,7 +461,7 @@ impl Writer {
         for ((destination, priority), by) in &deltas.depth {
             self.shared.add_depth(*destination, *priority, *by);
         }
-        self.shared.committed(deltas.depth.iter().filter(|(_, by)| **by > 0).map(|((destination, _), _)| *destination));
+        self.shared.committed(deltas.arrived.iter().copied());
     }
 
     fn carry_out(&mut self, order: Order, now: Timestamp) -> Result<OrderOutcome, Error> {
