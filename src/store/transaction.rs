@@ -212,14 +212,16 @@ impl Batch {
         self.bytes = 0;
     }
 
-    /// Refuses the messages of a batch that was not committed. Its settlements stay for the next one.
-    pub(super) fn refuse(&mut self) {
+    /// Refuses the messages of a batch that was not committed. Its settlements stay for the next one, which is due without
+    /// further messages.
+    pub(super) fn refuse(&mut self, now: Instant) {
         for accept in self.accepts.drain(..) {
             // The sender may have gone.
             accept.reply.send(Answer::Refused).ok();
         }
         self.scraps.clear();
         self.bytes = 0;
+        self.began = (!self.settlements.is_empty()).then(|| now + IDLE);
     }
 }
 
