@@ -89,6 +89,8 @@ impl Error {
 /// If it cannot start; once it runs, faults are survived or end the process by the panic hook.
 pub fn run(settings: Settings, registry: Registry) -> Result<(), Error> {
     panic::install();
+    // Fail points are read from the environment, in builds that have them: those of the tests.
+    let _scenario = fail::has_failpoints().then(fail::FailScenario::setup);
     // Without a provider chosen here, the first TLS client would panic; a second choice changes nothing.
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
     let system = actix_rt::System::new();
