@@ -225,8 +225,9 @@ fn hear(telemetry: &Telemetry, notice: Notice<'_>) {
         Notice::Committed { took, .. } => telemetry.store().committed(took),
         Notice::Counted { flow, outcome, by } => {
             let meter = flow.map_or_else(|| telemetry.unrouted(), |flow| telemetry.flow(flow));
-            // Deliveries are counted with their time by the courier.
-            let ending = Ending::ALL.iter().find(|ending| ending.text() == outcome && **ending != Ending::Delivered);
+            // What the courier ends, it counts itself: deliveries with their time, dead letters with their reason.
+            let is_counted = |ending: &&Ending| !matches!(ending, Ending::Delivered | Ending::DeadLetter);
+            let ending = Ending::ALL.iter().filter(is_counted).find(|ending| ending.text() == outcome);
             if let (Some(ending), Ok(by)) = (ending, u64::try_from(by)) {
                 for _ in 0..by {
                     meter.ended(*ending);
