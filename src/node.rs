@@ -98,6 +98,8 @@ impl Error {
 /// If it cannot start; once it runs, faults are survived or end the process by the panic hook.
 pub fn run(settings: Settings, registry: Registry) -> Result<(), Error> {
     panic::install();
+    // Fail points are read from the environment, in builds that have them: those of the tests.
+    let _scenario = fail::has_failpoints().then(fail::FailScenario::setup);
     // Without a provider chosen here, the first TLS client would panic; a second choice changes nothing.
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
     let system = actix_rt::System::new();
@@ -244,8 +246,9 @@ fn hear(telemetry: &Telemetry, notice: Notice<'_>) {
         Notice::Committed { took, .. } => telemetry.store().committed(took),
         Notice::Counted { flow, outcome, by } => {
             let meter = flow.map_or_else(|| telemetry.unrouted(), |flow| telemetry.flow(flow));
-            // Deliveries are counted with their time by the courier.
-            let ending = Ending::ALL.iter().find(|ending| ending.text() == outcome && **ending != Ending::Delivered);
+            // What the courier ends, it counts itself: deliveries with their time, dead letters with their reason.
+            let is_counted = |ending: &&Ending| !matches!(ending, Ending::Delivered | Ending::DeadLetter);
+            let ending = Ending::ALL.iter().filter(is_counted).find(|ending| ending.text() == outcome);
             if let (Some(ending), Ok(by)) = (ending, u64::try_from(by)) {
                 for _ in 0..by {
                     meter.ended(*ending);

@@ -69,6 +69,7 @@ impl HttpClient {
     /// # Errors
     /// If a certificate cannot be read or used.
     pub fn new(destination: &Destination) -> Result<Self, Error> {
+        let (idle, interval, retries) = limits::KEEPALIVE;
         let client = Client::builder()
             .tls_backend_preconfigured(client_config(&destination.tls)?)
             .redirect(reqwest::redirect::Policy::none())
@@ -79,7 +80,10 @@ impl HttpClient {
             .pool_max_idle_per_host(destination.in_flight)
             .pool_idle_timeout(Duration::from_secs(60))
             .tcp_nodelay(true)
-            .tcp_keepalive(limits::KEEPALIVE.0)
+            .tcp_keepalive(idle)
+            .tcp_keepalive_interval(interval)
+            .tcp_keepalive_retries(retries)
+            .tcp_user_timeout(limits::WRITE_TIMEOUT)
             .user_agent(concat!("gurney/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(Error::Client)?;

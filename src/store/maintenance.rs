@@ -26,8 +26,12 @@ use super::{
 };
 use crate::units::{ByteCount, Timestamp};
 
-/// Pages in the log at which it is written back: 16 MiB, or a sixteenth of a small store.
-const WRITE_BACK_PAGES: u64 = 4096;
+/// Pages in the log at which it is written back: 32 MiB, or a sixteenth of a small store.
+const WRITE_BACK_PAGES: u64 = 8192;
+/// Pages that may be left for the journal thread, which answers nobody while it copies them.
+const REST_PAGES: u32 = 128;
+/// Times the log is copied before the rest is left to the journal thread however long it is.
+const PASSES_MAX: usize = 4;
 /// How often retention looks for old messages.
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
 /// Journal rows read in one step of an integrity check.
@@ -115,19 +119,28 @@ impl Thread {
         connect(&database(&self.plan.path), &self.plan.key, 256)
     }
 
-    /// Copies the log as far as it goes, then has the journal thread copy the rest. A failure is the journal thread's to see.
+    /// Copies the log until little is left, then has the journal thread copy that. A failure is the journal thread's to see.
     fn write_back(&self, connection: &mut Option<Connection>) {
         if connection.is_none() {
             *connection = self.connect().ok();
         }
-        let copied = connection
-            .as_ref()
-            .is_some_and(|open| open.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).is_ok());
+        let copied = connection.as_ref().is_some_and(|open| self.copy_log(open).is_ok());
         if !copied {
             *connection = None;
         }
         // The journal thread may be stopping; its close writes the log back whole.
         self.journal.send(Request::WriteBack).ok();
+    }
+
+    fn copy_log(&self, connection: &Connection) -> Result<(), rusqlite::Error> {
+        for _ in 0..PASSES_MAX {
+            let copied: i64 = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(2))?;
+            let copied = u32::try_from(copied).unwrap_or(0);
+            if self.shared.log_pages().saturating_sub(copied) <= REST_PAGES {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Orders purges until none is due.

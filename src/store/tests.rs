@@ -181,6 +181,24 @@ fn answers_in_arrival_order_with_what_is_on_disk() {
     stop(&journal);
 }
 
+#[tokio::test]
+async fn tells_of_a_new_delivery_though_more_were_settled_beside_it() {
+    let fixture = Fixture::new();
+    let (journal, _) = fixture.start();
+    for n in 1..=3 {
+        stored(journal.accept(message(n, 1, &[0]), vec![1]).await.unwrap());
+    }
+    journal.shared().arrived(0).await;
+    // Settlements wait a little for a message to share a transaction with.
+    for n in 1..=3 {
+        journal.settle(settled(OutboxId(n), SettlementKind::Delivered)).unwrap();
+    }
+    stored(journal.accept(message(4, 1, &[0]), vec![1]).await.unwrap());
+    tokio::time::timeout(Duration::from_secs(10), journal.shared().arrived(0)).await.unwrap();
+    journal.stop(Timestamp(10_000)).await.unwrap();
+    assert_eq!((fixture.tally("delivered"), fixture.tally("waiting")), (3, 1));
+}
+
 #[test]
 fn repeats_get_the_stored_answer_also_after_a_restart() {
     let fixture = Fixture::new();

@@ -212,14 +212,16 @@ impl Batch {
         self.bytes = 0;
     }
 
-    /// Refuses the messages of a batch that was not committed. Its settlements stay for the next one.
-    pub(super) fn refuse(&mut self) {
+    /// Refuses the messages of a batch that was not committed. Its settlements stay for the next one, which is due without
+    /// further messages.
+    pub(super) fn refuse(&mut self, now: Instant) {
         for accept in self.accepts.drain(..) {
             // The sender may have gone.
             accept.reply.send(Answer::Refused).ok();
         }
         self.scraps.clear();
         self.bytes = 0;
+        self.began = (!self.settlements.is_empty()).then(|| now + IDLE);
     }
 }
 
@@ -228,7 +230,11 @@ impl Batch {
 pub(super) struct Deltas {
     pub(super) tally: BTreeMap<(Option<usize>, &'static str), i64>,
     pub(super) depth: BTreeMap<(usize, Priority), i64>,
+<<<<<<< HEAD
     /// Destinations with new deliveries, also where as many were settled by the same transaction.
+=======
+    /// Destinations with new entries, however many entries were settled beside them.
+>>>>>>> af3359f0f1f485862baac5dc8dfcc9b4213ec8c4
     pub(super) arrived: BTreeSet<usize>,
     /// Tallies of flows that are known by their row number only.
     other_tally: BTreeMap<(i64, &'static str), i64>,

@@ -337,7 +337,7 @@ impl Writer {
     fn commit(&mut self, batch: &mut Batch) {
         let began = batch.take_began().unwrap_or_else(monotonic);
         if self.is_broken && !self.reopen() {
-            batch.refuse();
+            batch.refuse(monotonic());
             return;
         }
         let mut deltas = Deltas::default();
@@ -352,8 +352,8 @@ impl Writer {
             Err(error) => {
                 deltas.take_back(&mut self.receipts);
                 self.next_journal -= deltas.journal_rows;
-                self.fail(error);
-                batch.refuse();
+                self.fail(&error);
+                batch.refuse(monotonic());
             }
         }
     }
@@ -491,10 +491,14 @@ impl Writer {
                 Ok(outcome)
             }
             Err(error) => {
+                let error = Error::database("carry out an order")(error);
                 execute(&self.opened.connection, "ROLLBACK").ok();
-                self.chain = Chain::load(&self.opened.connection, &self.opened.plan.key)
-                    .map_err(Error::database("read its audit chain"))?;
-                Err(Error::database("carry out an order")(error))
+                self.fail(&error);
+                // A store that cannot be read now is opened again before the next entry, and the chain read with it.
+                if let Ok(chain) = Chain::load(&self.opened.connection, &self.opened.plan.key) {
+                    self.chain = chain;
+                }
+                Err(error)
             }
         }
     }
@@ -514,20 +518,23 @@ impl Writer {
             Ok(sealed) => self.receipts.sealed(sealed),
             Err(error) => {
                 execute(&self.opened.connection, "ROLLBACK").ok();
-                self.fail(Error::database("write its duplicate index")(error));
+                self.fail(&Error::database("write its duplicate index")(error));
             }
         }
     }
 
-    fn fail(&mut self, error: Error) {
+    /// A store that is full or failing refuses messages until it was measured again.
+    fn fail(&mut self, error: &Error) {
         if error.is_full() {
             self.opened.ballast.release().ok();
             self.set_pressure(Pressure::Refuse, self.usage());
         } else if error.is_io() {
             self.is_broken = true;
+            // What a broken store says of itself is worth nothing.
+            self.set_pressure(Pressure::Refuse, self.shared.usage());
         }
         self.shared.failed();
-        (self.tell)(Notice::Failed(&error));
+        (self.tell)(Notice::Failed(error));
     }
 
     /// Opens the database again. What the failed sync left in the page cache is written and synced before anything is built on it.
@@ -555,11 +562,14 @@ impl Writer {
                 self.is_broken = false;
                 self.watch_log();
                 self.load_depths().ok();
+                // A commit whose sync failed may have reached the log: its deliveries are there although nobody was told.
+                self.shared.committed(0..self.names.destinations.len());
                 (self.tell)(Notice::Reopened);
+                self.weigh(Pressure::Normal);
                 true
             }
             Err(error) => {
-                self.fail(error);
+                self.fail(&error);
                 self.is_broken = true;
                 false
             }
@@ -584,7 +594,7 @@ impl Writer {
             // All of it is in the database: the next commit starts the log over.
             Ok((pages, copied)) if pages == copied => self.shared.set_log_pages(0),
             Ok(_) => {}
-            Err(error) => self.fail(Error::database("write back its log")(error)),
+            Err(error) => self.fail(&Error::database("write back its log")(error)),
         }
     }
 
@@ -596,18 +606,24 @@ impl Writer {
     }
 
     fn measure(&mut self) {
+        // A thread that keeps trying advances: the box stays up to say what is wrong, and is not restarted for it.
+        self.shared.alive();
         if self.is_broken && !self.reopen() {
             return;
         }
+        self.weigh(self.pressure);
+        self.write_back_if_due();
+    }
+
+    /// Measures how full the store is, and says so.
+    fn weigh(&mut self, before: Pressure) {
         let usage = self.usage();
-        let level = judge(self.pressure, usage);
+        let level = judge(before, usage);
         if level < Pressure::Refuse {
             self.opened.ballast.lay().ok();
         }
         self.shared.set_usage(usage);
         self.set_pressure(level, usage);
-        self.write_back_if_due();
-        self.shared.alive();
     }
 
     fn usage(&self) -> Usage {

@@ -377,7 +377,7 @@ impl StoreMeter {
                     StoreLevel::Normal => info!(level = level_text, %size, %free, "store has room again"),
                     StoreLevel::Warn => warn!(level = level_text, %size, %free, "store fills up"),
                     StoreLevel::Shed | StoreLevel::Refuse => {
-                        error!(level = level_text, %size, %free, "store is full, senders keep their messages");
+                        error!(level = level_text, %size, %free, "store is full or failing, senders keep their messages");
                     }
                 }
             }

@@ -1,0 +1,43 @@
+//! The faults that the box must survive, injected into the real binary from outside.
+//!
+//! Each test starts `gurney` in a temporary folder on a loopback address of its own, and judges by what a sender was told and what
+//! a platform got. Fault numbers (F01 to F42) are those of the project's list of faults. Seeds are printed; `GURNEY_SEED` repeats
+//! a run, `GURNEY_TORTURE=full` runs the long version. What a machine cannot inject (no root, no loop device) is skipped with a line
+//! that begins with `skipped:`, which the checks take for a failure.
+//!
+//! F42 (a receiver that acknowledges the wrong message) has no test here: the box does not deliver over MLLP yet, and the rule it will
+//! follow is tested beside `delivery::classify_ack`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::string_slice,
+    reason = "tests"
+)]
+
+mod support {
+    pub(crate) mod daemon;
+    pub(crate) mod disk;
+    pub(crate) mod load;
+    pub(crate) mod net;
+    pub(crate) mod peer;
+    pub(crate) mod shim;
+    pub(crate) mod site;
+    pub(crate) mod skip;
+    pub(crate) mod verdict;
+    pub(crate) mod wait;
+}
+
+mod faults {
+    mod crash;
+    mod duplicates;
+    mod framing;
+    mod network;
+    mod platform;
+    mod power;
+    mod standards;
+    mod start;
+}
