@@ -230,11 +230,7 @@ impl Batch {
 pub(super) struct Deltas {
     pub(super) tally: BTreeMap<(Option<usize>, &'static str), i64>,
     pub(super) depth: BTreeMap<(usize, Priority), i64>,
-<<<<<<< HEAD
     /// Destinations with new deliveries, also where as many were settled by the same transaction.
-=======
-    /// Destinations with new entries, however many entries were settled beside them.
->>>>>>> af3359f0f1f485862baac5dc8dfcc9b4213ec8c4
     pub(super) arrived: BTreeSet<usize>,
     /// Tallies of flows that are known by their row number only.
     other_tally: BTreeMap<(i64, &'static str), i64>,
