@@ -13,11 +13,22 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::telemetry::logging;
 
+mod asides;
 mod check;
+mod daemon;
 mod demo;
+mod doctor;
+mod hl7;
 mod keys;
+mod listings;
 mod load;
+mod messages;
 mod run;
+mod send;
+mod shell;
+mod simulate;
+mod status;
+mod text;
 
 /// Gurney, between hospital feeds and patient-logistics platforms.
 #[derive(Debug, Parser)]
@@ -54,6 +65,46 @@ enum Command {
     Keys(keys::Command),
     /// Prints the JSON Schema of the configuration.
     Schema,
+    /// Says how the running box is; exit 1 when it is unhealthy.
+    #[command(after_help = "Example: gurney status --json")]
+    Status(status::Arguments),
+    /// Says where the messages of each flow stand; exit 1 when one is unaccounted for.
+    #[command(
+        after_help = "Columns: received = delivered + filtered + duplicate + withheld + held + dead + quarantined + waiting,\nand lost is what is missing, always 0.\nExample: gurney flows --json"
+    )]
+    Flows(status::Arguments),
+    /// What waits for destinations.
+    #[command(subcommand)]
+    Queue(listings::Queue),
+    /// Messages, and what became of them.
+    #[command(subcommand)]
+    Messages(messages::Command),
+    /// Dead letters: messages that a destination refused for good.
+    #[command(subcommand)]
+    Dead(asides::Dead),
+    /// Messages that wait for a person, or were not understood.
+    #[command(subcommand)]
+    Held(asides::Held),
+    /// Bytes on links that were no messages.
+    #[command(subcommand)]
+    Scraps(listings::Scrap),
+    /// The audit chain: who did what, and why.
+    #[command(subcommand)]
+    Audit(listings::AuditCommand),
+    /// Looks at HL7 v2 files.
+    #[command(subcommand)]
+    Hl7(hl7::Command),
+    /// Sends the messages of a file over MLLP and says what was answered.
+    Send(send::Arguments),
+    /// Simulated peers: an electronic health record, a serial device, a platform.
+    #[command(subcommand)]
+    Simulate(simulate::Command),
+    /// Finds what would keep the box from running well; exit 1 when a check failed.
+    Doctor(doctor::Arguments),
+    /// Prints completions for a shell.
+    Completions(shell::Completions),
+    /// Prints the manual page, or writes a page for every command.
+    Man(shell::Man),
 }
 
 /// How a command ends.
@@ -63,6 +114,8 @@ pub enum Exit {
     Good,
     /// Unhealthy, or a check failed.
     Unhealthy,
+    /// Usage.
+    Usage,
     /// Bad data.
     BadData,
     /// The daemon is not reachable.
@@ -80,12 +133,36 @@ impl From<Exit> for ExitCode {
         Self::from(match exit {
             Exit::Good => 0,
             Exit::Unhealthy => 1,
+            Exit::Usage => 2,
             Exit::BadData => 65,
             Exit::Unreachable => 69,
             Exit::TryAgain => 75,
             Exit::NotAllowed => 77,
             Exit::Configuration => 78,
         })
+    }
+}
+
+impl Exit {
+    /// The same, but unhealthy where something is wrong.
+    const fn unless(self, wrong: bool) -> Self {
+        match (self, wrong) {
+            (Self::Good, true) => Self::Unhealthy,
+            (other, _) => other,
+        }
+    }
+}
+
+/// Why a command ends early.
+#[derive(Debug)]
+struct Failure {
+    exit: Exit,
+    text: String,
+}
+
+impl Failure {
+    fn new(exit: Exit, text: impl Into<String>) -> Self {
+        Self { exit, text: text.into() }
     }
 }
 
@@ -97,14 +174,32 @@ pub fn main() -> ExitCode {
         LogFormat::Text => logging::Format::Text,
         LogFormat::Json => logging::Format::Json,
     };
-    match cli.command {
-        Command::Run(arguments) => run::run(&arguments, format),
-        Command::Check(arguments) => check::run(&arguments),
-        Command::Demo(arguments) => demo::run(&arguments),
-        Command::Keys(command) => keys::run(&command),
-        Command::Schema => data(&pretty(&crate::settings::schema())),
-    }
-    .into()
+    let ended = match &cli.command {
+        Command::Run(arguments) => Ok(run::run(arguments, format)),
+        Command::Check(arguments) => Ok(check::run(arguments)),
+        Command::Demo(arguments) => Ok(demo::run(arguments)),
+        Command::Keys(command) => Ok(keys::run(command)),
+        Command::Schema => Ok(data(&pretty(&crate::settings::schema()))),
+        Command::Status(arguments) => status::status(arguments),
+        Command::Flows(arguments) => status::flows(arguments),
+        Command::Queue(command) => listings::queue(command),
+        Command::Messages(command) => messages::run(command),
+        Command::Dead(command) => asides::dead(command),
+        Command::Held(command) => asides::held(command),
+        Command::Scraps(command) => listings::scraps(command),
+        Command::Audit(command) => listings::audit(command),
+        Command::Hl7(command) => hl7::run(command),
+        Command::Send(arguments) => send::run(arguments),
+        Command::Simulate(command) => simulate::run(command),
+        Command::Doctor(arguments) => doctor::run(arguments),
+        Command::Completions(arguments) => Ok(shell::completions(arguments)),
+        Command::Man(arguments) => shell::man(arguments),
+    };
+    let exit = ended.unwrap_or_else(|failure| {
+        note(&format!("error: {}", text::printable(&failure.text)));
+        failure.exit
+    });
+    exit.into()
 }
 
 /// Where the configuration stands.
@@ -117,6 +212,17 @@ struct ConfigArgument {
 
 fn pretty(value: &serde_json::Value) -> String {
     format!("{value:#}\n")
+}
+
+/// Writes an answer as JSON.
+fn print_json<T: serde::Serialize>(answer: &T) -> Exit {
+    match serde_json::to_value(answer) {
+        Ok(value) => data(&pretty(&value)),
+        Err(error) => {
+            note(&format!("error: {error}"));
+            Exit::Unhealthy
+        }
+    }
 }
 
 /// Writes data to stdout. A reader that went away ends the command quietly.

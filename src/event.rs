@@ -52,7 +52,7 @@ pub struct Event {
     pub code: String,
     /// Trigger event, such as `A03`.
     pub trigger: String,
-    /// When it happened, by [`time`].
+    /// When it happened, by [`time()`].
     pub time: Option<When>,
     /// Sending application.
     pub application: Option<AuthorityName>,
@@ -367,5 +367,124 @@ fn open<T>(given: Given<Phi<T>>) -> Given<T> {
         Given::Absent => Given::Absent,
         Given::Null => Given::Null,
         Given::Known(value) => Given::Known(value.into_inner()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::hl7::Index;
+
+    fn read(raw: &str) -> Vec<Event> {
+        let index = Index::of(raw.as_bytes()).unwrap();
+        let message = index.message(raw.as_bytes());
+        let charset = message.charset(None);
+        Event::read(&scopes(message, &charset), &TimeZone::get("America/New_York").unwrap())
+    }
+
+    /// The segment with `values` at these fields.
+    fn segment(name: &str, values: &[(usize, &str)]) -> String {
+        let mut fields = vec![""; 1 + values.iter().map(|(field, _)| *field).max().unwrap_or(0)];
+        for (field, value) in values {
+            fields[*field] = value;
+        }
+        format!("{name}{}\r", fields.join("|"))
+    }
+
+    #[test]
+    fn takes_the_time_of_the_event_from_the_first_place_that_can_be_read() {
+        let time = |kind: &str, evn: &[(usize, &str)], pv1: &[(usize, &str)]| {
+            let raw = format!("MSH|^~\\&|A|B|||202601010000||{kind}|1|P|2.5\r");
+            let event = read(&(raw + &segment("EVN", evn) + &segment("PV1", pv1))).remove(0);
+            event.time.unwrap().date_time().get(..16).unwrap().to_owned()
+        };
+        let all = [(2, "202602020000"), (6, "202606060000")];
+        assert_eq!(time("ADT^A03", &all, &[(45, "202604050000")]), "2026-06-06T00:00");
+        assert_eq!(time("ADT^A03", &all[..1], &[(45, "202604050000")]), "2026-04-05T00:00");
+        assert_eq!(time("ADT^A01", &all[..1], &[(45, "202604050000")]), "2026-02-02T00:00");
+        assert_eq!(time("ADT^A03", &[(2, "yesterday")], &[(45, "\"\"")]), "2026-01-01T00:00");
+    }
+
+    #[test]
+    fn reads_patient_visit_and_three_states() {
+        let pid = [
+            (3, "7^^^GH^MR~8^^^GH^PI"),
+            (5, "Quill^Ada"),
+            (7, "195002"),
+            (8, "\"\""),
+            (11, "1 Elm^^Mill"),
+            (13, "555"),
+            (18, "A1"),
+        ];
+        let pv1 = [
+            (2, "I"),
+            (3, "3W^12^B"),
+            (6, "\"\""),
+            (15, "A2~B1"),
+            (19, "V1^^^GH"),
+            (36, "03"),
+            (37, "SNF^20260101"),
+            (45, "20260102"),
+        ];
+        let raw = "MSH|^~\\&|ADT&1.2&ISO|GH^3.4^ISO|||2026||ADT^A03|1|P|2.5\r".to_owned();
+        let raw = raw + &segment("PID", &pid) + &segment("PV1", &pv1) + &segment("PV2", &[(9, "20260103")]);
+        let event = read(&raw).remove(0);
+        assert_eq!((event.code.as_str(), event.trigger.as_str()), ("ADT", "A03"));
+        assert_eq!((event.application.as_deref(), event.facility.as_deref()), (Some("ADT"), Some("GH")));
+        let patient = &event.patient;
+        assert_eq!(patient.identifiers[1].reveal().value, "8");
+        assert_eq!(patient.names[0].reveal().given, "Ada");
+        assert_eq!(patient.birth_date.known().unwrap().reveal().date(), "1950-02");
+        assert_eq!((&patient.sex, &patient.death_indicator), (&Given::Null, &Given::Absent));
+        assert_eq!(patient.account_number.as_ref().unwrap().reveal().value, "A1");
+        let visit = &event.visit;
+        assert_eq!(visit.number.as_ref().unwrap().reveal().value, "V1");
+        assert_eq!(visit.location.known().unwrap().reveal().bed, "B");
+        assert!(visit.prior_location == Given::Null && visit.temporary_location == Given::Absent);
+        assert_eq!(visit.ambulatory_status.iter().map(Phi::reveal).collect::<Vec<_>>(), ["A2", "B1"]);
+        assert_eq!(visit.discharged_to.known().unwrap().reveal(), "SNF");
+        assert_eq!(visit.expected_discharge.known().unwrap().reveal().date(), "2026-01-03");
+        assert!(event.order.is_none());
+    }
+
+    #[test]
+    fn reads_one_event_for_each_order() {
+        let raw = "MSH|^~\\&|A|B|||2026||ORM^O01|1|P|2.5\r".to_owned()
+            + &segment("ORC", &[(1, "NW"), (2, "P1^EHR"), (7, "^^^202601020300^202601020400^S")])
+            + &segment("OBR", &[(3, "F1"), (4, "VAN^Van^L"), (30, "WHLC"), (42, "\"\""), (43, "ARR^Arranged")])
+            + &segment("OBX", &[(2, "NM"), (3, "29463-7^Weight^LN"), (5, "80"), (6, "kg")])
+            + &segment("NTE", &[(3, "ring twice")])
+            + &segment("ORC", &[(1, "CA")])
+            + &segment("OBR", &[(2, "P2"), (36, "20260103"), (5, "R")]);
+        let events = read(&raw);
+        let orders: Vec<&Order> = events.iter().map(|event| event.order.as_ref().unwrap()).collect();
+        assert_eq!(orders.len(), 2);
+        let number = |number: &Option<Phi<Identifier>>| number.as_ref().unwrap().reveal().value.clone();
+        assert_eq!(
+            (number(&orders[0].placer_order_number), number(&orders[0].filler_order_number)),
+            ("P1".into(), "F1".into())
+        );
+        assert_eq!(orders[0].service.as_ref().unwrap().reveal().first.code, "VAN");
+        assert_eq!(orders[0].requested_end.as_ref().unwrap().date_time(), "2026-01-02T04:00:00-05:00");
+        assert_eq!((&orders[0].priority, &orders[0].escort), (&Given::Known("S".to_owned()), &Given::Null));
+        assert_eq!(orders[0].transport_comments[0].reveal(), "Arranged");
+        assert_eq!(events[0].answers[0].values[0].reveal(), "80");
+        assert_eq!(events[0].notes[0].reveal(), "ring twice");
+        assert_eq!((orders[1].control.as_str(), number(&orders[1].placer_order_number)), ("CA", "P2".into()));
+        assert_eq!(orders[1].requested_start.as_ref().unwrap().date_time(), "2026-01-03");
+        assert!(events[1].notes.is_empty() && events[1].answers.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics_and_prints_nothing(fields in "[A-Za-z0-9^&~|\\\\\"-]{0,200}", name in "PID|PV1|PV2|ORC|OBR|OBX|TQ1|EVN") {
+            let events = read(&format!("MSH|^~\\&|A|B|||2026||ADT^A03|1|P|2.5\rPID|1||7||Zyxwv\r{name}|{fields}\r"));
+            let debug = format!("{events:?}");
+            prop_assert!(!debug.contains("Zyxwv"));
+        }
     }
 }

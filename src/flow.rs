@@ -1,7 +1,7 @@
 //! A documented use case, and the one decision function.
 //!
 //! Pure. [`Flows::understand`] reads a message without knowing anything but the message and the configuration; it runs on
-//! the link's thread. [`decide`] takes that and the [`Facts`] of the store and says everything that is to happen
+//! the link's thread. [`decide()`] takes that and the [`Facts`] of the store and says everything that is to happen
 //! ([`Disposition`]); it runs on the journal thread, in arrival order (INV-03), inside the transaction. Whatever can refuse a
 //! message is found here, before the acknowledgement; making the outgoing body later cannot fail for a reason in the
 //! message. There is one way through: a damaged message, a repeat and an unmapped code are dispositions too.

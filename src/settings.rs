@@ -1,7 +1,7 @@
 //! Typed, checked configuration.
 //!
-//! [`Settings`] is what the rest of the product sees: every name resolved, every value in range. [`read`] makes it
-//! from TOML of version 1, or says everything that is wrong; [`schema`] is the same format as JSON Schema. Secrets
+//! [`Settings`] is what the rest of the product sees: every name resolved, every value in range. [`read()`] makes it
+//! from TOML of version 1, or says everything that is wrong; [`schema()`] is the same format as JSON Schema. Secrets
 //! are names of credentials or paths to files, never values. Text goes in, settings or faults come out.
 //! Does not look whether files, devices and peers exist.
 

@@ -9,6 +9,10 @@ use gurney::{
     event::{Event, scopes},
     hl7::Index,
     mapping::{Context, Map, Outcome, Prepared, Reason, Refusal, Registry, Verb},
+    sim::{
+        ehr::{Dialect, Generator, Kind, Profile},
+        platform::Store,
+    },
     units::Timestamp,
 };
 use jiff::tz::TimeZone;
@@ -130,6 +134,10 @@ fn check(name: &str, bundle: &Value) {
                 assert_eq!(request["url"], kind, "{name}");
                 assert!(request["ifNoneExist"].as_str().unwrap().contains('|'), "{name}");
             }
+            "PUT" if kind == "Provenance" => {
+                let id = entry["resource"]["id"].as_str().unwrap();
+                assert_eq!(request["url"], format!("Provenance/{id}"), "{name}");
+            }
             "PUT" => assert!(request["url"].as_str().unwrap().starts_with(&format!("{kind}?identifier=")), "{name}"),
             other => panic!("{name}: {other}"),
         }
@@ -242,6 +250,20 @@ fn tells_a_cancel_nothing_that_the_family_should_tell() {
     let text = String::from_utf8(prepared("12-discharge-deceased").render()).unwrap();
     for word in ["xpired", "\"20\"", "deceased", "hospitalization"] {
         assert!(!text.contains(word), "{word}");
+    }
+}
+
+#[test]
+fn tells_for_every_job_which_message_made_it() {
+    let bundle = bundle("06-two-rides-among-other-orders");
+    assert_eq!((resources(&bundle, "Task").len(), resources(&bundle, "Patient").len()), (2, 1));
+    let provenances = resources(&bundle, "Provenance");
+    assert_eq!(provenances.len(), 2);
+    for (task, provenance) in resources(&bundle, "Task").iter().zip(provenances) {
+        let entries = bundle["entry"].as_array().unwrap();
+        let entry = entries.iter().find(|entry| entry["resource"] == **task).unwrap();
+        assert_eq!(provenance["target"][0]["reference"], entry["fullUrl"]);
+        assert_eq!(provenance["entity"][0]["what"]["identifier"]["value"].as_str().unwrap().len(), 64);
     }
 }
 
@@ -366,6 +388,50 @@ fn reads_every_message_of_the_corpus_as_events() {
     }
 }
 
+/// What a platform holds after these messages: the job's states, and how many Tasks there are.
+fn on_platform(names: &[&str]) -> (Vec<String>, usize) {
+    let mut platform = Store::default();
+    for name in names {
+        platform.transaction(&bundle(name)).unwrap_or_else(|refusal| panic!("{name}: {refusal:?}"));
+    }
+    let jobs = platform.jobs();
+    (jobs.into_values().flatten().collect(), platform.counts()["Task"])
+}
+
+#[test]
+fn makes_one_job_of_any_number_of_messages_about_it() {
+    let (new, change, cancel) = ("01-order-wheelchair-van", "07-order-change", "08-order-cancel");
+    assert_eq!(on_platform(&[new; 5]), (vec!["requested".to_owned()], 1));
+    let (states, tasks) = on_platform(&[new, change, cancel, cancel]);
+    assert_eq!((states.last().map(String::as_str), tasks), (Some("cancelled"), 1), "{states:?}");
+    // A cancel that overtakes its order leaves a job that the order does not bring to life.
+    assert_eq!(on_platform(&[cancel, new, new]), (vec!["cancelled".to_owned()], 1));
+    let (plan, discharge) = ("09-pending-discharge", "10-discharge-to-nursing-facility");
+    assert_eq!(on_platform(&[plan, discharge, discharge]), (vec!["draft".to_owned()], 1));
+    let (states, tasks) = on_platform(&[plan, "15-cancel-pending-discharge"]);
+    assert_eq!((states.last().map(String::as_str), tasks), (Some("cancelled"), 1));
+}
+
+#[test]
+fn understands_what_the_simulated_hospital_sends_in_every_dialect() {
+    for dialect in Dialect::ALL {
+        let mut hospital = Generator::new(7, Profile { dialect, ..Profile::default() });
+        let mut sent = 0;
+        for _ in 0..300 {
+            let message = hospital.next();
+            match prepare(&message.bytes) {
+                Ok(Outcome::Send(prepared)) => {
+                    sent += 1;
+                    check("simulated", &serde_json::from_slice(&prepared.render()).unwrap());
+                }
+                Ok(Outcome::NotApplicable) => assert!(message.kind != Kind::OrderRide, "{dialect:?}"),
+                Err(refusal) => panic!("{dialect:?} {:?}: {refusal}", message.kind),
+            }
+        }
+        assert!(sent > 50, "{dialect:?}: {sent}");
+    }
+}
+
 /// Puts `text` in place of one field of one segment.
 fn with_field(raw: &str, segment: usize, field: usize, text: &str) -> String {
     let mut lines: Vec<String> = raw.lines().map(str::to_owned).collect();
@@ -391,10 +457,10 @@ proptest! {
         for (segment, field, text) in &changes {
             raw = with_field(&raw, *segment, *field, &text.replace(['|', '\r', '\n'], ""));
         }
-        if Index::of(raw.as_bytes()).is_ok() {
-            if let Ok(Outcome::Send(prepared)) = prepare(raw.as_bytes()) {
-                check("changed", &serde_json::from_slice(&prepared.render()).unwrap());
-            }
+        if Index::of(raw.as_bytes()).is_ok()
+            && let Ok(Outcome::Send(prepared)) = prepare(raw.as_bytes())
+        {
+            check("changed", &serde_json::from_slice(&prepared.render()).unwrap());
         }
     }
 }

@@ -23,15 +23,15 @@
     reason = "a bench"
 )]
 
+mod box_;
 mod client;
-mod gurney;
-mod reference;
-mod sink;
 
 use std::time::Duration;
 
+use gurney::sim::{reference::GroupCommitSink, sink::HttpSink};
+
+use box_::{Destination, Gurney};
 use client::Load;
-use gurney::{Destination, Gurney};
 
 const SECONDS: u64 = 4;
 const CONNECTIONS: [usize; 3] = [1, 4, 32];
@@ -51,9 +51,10 @@ fn rates() {
     );
     for connections in CONNECTIONS {
         let folder = folder();
-        let server = reference::start(folder.path());
-        warm(server.port, connections);
-        let base = client::run(server.port, connections, Duration::from_secs(SECONDS), "ref");
+        let server = GroupCommitSink::start(&folder.path().join("reference.log")).unwrap();
+        let port = server.address().port();
+        warm(port, connections);
+        let base = client::run(port, connections, Duration::from_secs(SECONDS), "ref");
         line("reference (append + fdatasync)", connections, &base, &base, None);
         drop(server);
 
@@ -64,8 +65,8 @@ fn rates() {
         drop(gurney);
 
         let folder = self::folder();
-        let sink = sink::start();
-        let gurney = Gurney::start(folder.path(), Destination::At(sink.port));
+        let sink = HttpSink::start().unwrap();
+        let gurney = Gurney::start(folder.path(), Destination::At(sink.address().port()));
         warm(gurney.port, connections);
         let before = sink.requests();
         let (load, facts) = gurney.measured(|port| client::run(port, connections, Duration::from_secs(SECONDS), "d"));
@@ -79,7 +80,7 @@ fn warm(port: u16, connections: usize) {
     client::run(port, connections, Duration::from_millis(500), "warm");
 }
 
-fn line(what: &str, connections: usize, load: &Load, base: &Load, facts: Option<&gurney::Facts>) {
+fn line(what: &str, connections: usize, load: &Load, base: &Load, facts: Option<&box_::Facts>) {
     let (written, memory) = facts.map_or((String::new(), String::new()), |facts| {
         (
             format!("{:.1}", facts.written as f64 / load.messages as f64 / 1024.0),
@@ -102,7 +103,7 @@ fn backlog(messages: usize) {
     println!("filled {messages} messages at {:.0}/s, RSS {:.1} MB", filled.rate(), gurney.memory() as f64 / 1048576.0);
     for how in ["clean stop", "kill -9"] {
         gurney.stop(how == "kill -9");
-        let sink = sink::port_for_later();
+        let sink = box_::port_for_later();
         gurney = Gurney::restart(folder.path(), Destination::At(sink));
         println!(
             "after {how}: start to first acknowledgement {:.0} ms, RSS {:.1} MB",
@@ -112,7 +113,7 @@ fn backlog(messages: usize) {
         if how == "kill -9" {
             let quiet = client::paced(gurney.port, 200, Duration::from_secs(5), "quiet");
             let began = std::time::Instant::now();
-            let server = sink::start_at(sink);
+            let server = HttpSink::start_at(sink).unwrap();
             let live = client::paced(gurney.port, 200, Duration::from_secs(10), "live");
             while server.requests() < messages as u64 && began.elapsed() < Duration::from_secs(600) {
                 std::thread::sleep(Duration::from_millis(50));

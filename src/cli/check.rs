@@ -6,10 +6,11 @@ use super::{
     ConfigArgument, Exit, chain, colours, data,
     load::{self, LoadError, Loaded},
     note, pretty,
+    text::many,
 };
 use crate::{
     actors::clock::Clock,
-    settings::{Checked, Paint},
+    settings::{Checked, Paint, Settings},
 };
 
 /// Arguments of `gurney check`.
@@ -31,13 +32,7 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
         Ok(Loaded { checked, .. }) => {
             warn(&checked);
             let settings = &checked.settings;
-            data(&format!(
-                "good: site {}, {} links, {} destinations, {} flows\n",
-                settings.site,
-                settings.links.len(),
-                settings.destinations.len(),
-                settings.flows.len()
-            ))
+            data(&format!("good: site {}, {}\n", settings.site, counts(settings)))
         }
         Err(error) => refuse(&error),
     }
@@ -46,6 +41,17 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
 /// Loads the configuration and its maps as of now.
 pub(super) fn load(config: &ConfigArgument) -> Result<Loaded, LoadError> {
     load::load(&config.config, Clock::start().wall())
+}
+
+/// How much a configuration holds.
+pub(super) fn counts(settings: &Settings) -> String {
+    let of = |list: usize, one, more| many(list as u64, one, more);
+    format!(
+        "{}, {}, {}",
+        of(settings.links.len(), "link", "links"),
+        of(settings.destinations.len(), "destination", "destinations"),
+        of(settings.flows.len(), "flow", "flows")
+    )
 }
 
 /// Writes what a person should look at.

@@ -36,9 +36,17 @@ pub(super) fn run(arguments: &Arguments, format: logging::Format) -> Exit {
 
 const fn code(error: &node::Error) -> Exit {
     match error {
-        node::Error::Store(store::Error::Locked(_)) => Exit::TryAgain,
-        node::Error::Store(store::Error::WrongKey(_) | store::Error::KeyUnreadable(_)) => Exit::Configuration,
+        node::Error::Store(error) => store_code(error),
         node::Error::Tree(_) => Exit::Configuration,
+        _ => Exit::Unhealthy,
+    }
+}
+
+/// How a command ends that cannot use the store.
+pub(super) const fn store_code(error: &store::Error) -> Exit {
+    match error {
+        store::Error::Locked(_) => Exit::TryAgain,
+        store::Error::WrongKey(_) | store::Error::KeyUnreadable(_) => Exit::Configuration,
         _ => Exit::Unhealthy,
     }
 }

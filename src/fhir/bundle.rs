@@ -17,6 +17,11 @@ pub enum Request {
         /// The search, without `?`.
         over: Text,
     },
+    /// PUT under an id that the sender chose.
+    PutAs {
+        /// The id, which the resource carries too.
+        id: Text,
+    },
 }
 
 /// A transaction under construction.
@@ -53,6 +58,9 @@ impl Bundle {
             }
             Request::Put { over } => {
                 Object::new().with("method", "PUT").with("url", format!("{}?{}", kind.as_str(), over.as_str()))
+            }
+            Request::PutAs { id } => {
+                Object::new().with("method", "PUT").with("url", format!("{}/{}", kind.as_str(), id.as_str()))
             }
         };
         let entry = Object::new().with("fullUrl", full_url.clone()).with("resource", resource).with("request", request);
@@ -95,7 +103,9 @@ mod tests {
         }
         let request = Request::Put { over: Text::from("identifier=urn:x|2") };
         bundle.add(&Text::from("Task"), "urn:uuid:2".to_owned(), Object::resource("Task"), request);
-        assert_eq!(bundle.len(), 2);
+        let request = Request::PutAs { id: Text::from("3") };
+        bundle.add(&Text::from("Provenance"), "urn:uuid:3".to_owned(), Object::resource("Provenance"), request);
+        assert_eq!(bundle.len(), 3);
         assert_eq!(
             String::from_utf8(bundle.render()).unwrap(),
             concat!(
@@ -103,7 +113,9 @@ mod tests {
                 r#"{"fullUrl":"urn:uuid:1","resource":{"resourceType":"Patient"},"#,
                 r#""request":{"method":"POST","url":"Patient","ifNoneExist":"identifier=urn:x|1"}},"#,
                 r#"{"fullUrl":"urn:uuid:2","resource":{"resourceType":"Task"},"#,
-                r#""request":{"method":"PUT","url":"Task?identifier=urn:x|2"}}]}"#
+                r#""request":{"method":"PUT","url":"Task?identifier=urn:x|2"}},"#,
+                r#"{"fullUrl":"urn:uuid:3","resource":{"resourceType":"Provenance"},"#,
+                r#""request":{"method":"PUT","url":"Provenance/3"}}]}"#
             )
         );
     }

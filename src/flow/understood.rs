@@ -27,7 +27,7 @@ impl Fault {
     }
 }
 
-/// A message as it was understood: all that [`decide`](super::decide) needs of it.
+/// A message as it was understood: all that [`decide()`](super::decide()) needs of it.
 #[derive(Clone, Debug)]
 pub struct Understood {
     /// Index into the settings' links.

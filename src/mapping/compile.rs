@@ -284,6 +284,9 @@ impl Compiler<'_, '_> {
             let mut sources = self.meanings(std::slice::from_ref(&when.from), &|_| true);
             sources.pop().map(|source| (source, Arc::from(when.is.as_str())))
         });
+        if *text.key.get_ref() == Key::Message && !text.create.is_empty() {
+            self.faults.add(text.key.span(), "a resource with this key has an id of its own: `put` it");
+        }
         let (create, put) = (Verbs::of(&text.create), Verbs::of(&text.put));
         let rows = text.row.iter().filter_map(|row| self.row(row.get_ref(), create.or(put), row.span())).collect();
         Resource {

@@ -124,7 +124,7 @@ pub(super) enum Key {
     Address,
     /// The job identity.
     Job,
-    /// The SHA-256 of the message.
+    /// An id made of the message's SHA-256 and the job; such a resource can only be `put`.
     Message,
 }
 

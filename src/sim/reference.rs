@@ -65,7 +65,7 @@ impl GroupCommitSink {
     pub fn start(path: &Path) -> Result<Self, Error> {
         let file = File::options().create(true).append(true).open(path);
         let file = file.map_err(|source| Error::Write { path: path.to_owned(), source })?;
-        let (listener, address) = listen()?;
+        let (listener, address) = listen(0)?;
         let counts = Arc::new(Counts::default());
         let (jobs, queue) = mpsc::channel(QUEUE_MAX);
         let (stopper, stop) = stop_pair();

@@ -40,7 +40,12 @@ pub struct HttpSink {
 impl HttpSink {
     /// Listens on a free loopback port, on a thread of its own.
     pub fn start() -> Result<Self, Error> {
-        let (listener, address) = listen()?;
+        Self::start_at(0)
+    }
+
+    /// Listens on this loopback port; 0 is a free one.
+    pub fn start_at(port: u16) -> Result<Self, Error> {
+        let (listener, address) = listen(port)?;
         let requests = Arc::new(AtomicU64::new(0));
         let (stopper, stop) = stop_pair();
         let counter = Arc::clone(&requests);
@@ -69,9 +74,9 @@ impl Drop for HttpSink {
     }
 }
 
-/// A listener on a free loopback port.
-pub(super) fn listen() -> Result<(std::net::TcpListener, SocketAddr), Error> {
-    let wanted = SocketAddr::from(([127, 0, 0, 1], 0));
+/// A listener on a loopback port; 0 is a free one.
+pub(super) fn listen(port: u16) -> Result<(std::net::TcpListener, SocketAddr), Error> {
+    let wanted = SocketAddr::from(([127, 0, 0, 1], port));
     let bind = || {
         let listener = std::net::TcpListener::bind(wanted)?;
         listener.set_nonblocking(true)?;

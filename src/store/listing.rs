@@ -322,7 +322,10 @@ impl Span {
         let per_message = bound(limits::NAMES_MAX);
         Some(Self {
             messages: (ids().min()?, ids().max()?),
-            deliveries: (firsts().min().unwrap_or(0), firsts().max().map_or(0, |last| last.saturating_add(per_message))),
+            deliveries: (
+                firsts().min().unwrap_or(0),
+                firsts().max().map_or(0, |last| last.saturating_add(per_message)),
+            ),
         })
     }
 }

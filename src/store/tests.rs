@@ -3,6 +3,7 @@
 
 use std::{path::Path, time::Duration};
 
+use futures_util::FutureExt as _;
 use rusqlite::Connection;
 
 use super::{
@@ -22,6 +23,8 @@ use crate::{
     },
     units::{ByteCount, Timestamp},
 };
+
+mod listing;
 
 fn settings(folder: &Path) -> Settings {
     let link = Link {
@@ -244,6 +247,20 @@ fn settles_once_and_sends_dead_letters_again_on_order() {
     );
     assert_eq!((fixture.tally("dead_letter"), fixture.tally("waiting")), (0, 1));
     assert_eq!(journal.shared().depth(0, Priority::Routine), 1);
+    stop(&journal);
+}
+
+#[test]
+fn tells_of_new_deliveries_also_when_as_many_are_settled_with_them() {
+    let fixture = Fixture::new();
+    let (journal, _) = fixture.start();
+    journal.accept(message(1, 1, &[0]), vec![1]).blocking_recv().unwrap();
+    let told = || journal.shared().arrived(0).now_or_never().is_some();
+    assert!(told());
+    // A settlement waits for a message to ride on, so both are in one transaction, and the depth stays as it is.
+    journal.settle(settled(OutboxId(1), SettlementKind::Delivered)).unwrap();
+    journal.accept(message(2, 1, &[0]), vec![1]).blocking_recv().unwrap();
+    assert!(told(), "a courier that sleeps would never hear of message 2");
     stop(&journal);
 }
 

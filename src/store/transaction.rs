@@ -1,7 +1,7 @@
 //! What one transaction writes, and what memory must follow once it committed.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -228,6 +228,8 @@ impl Batch {
 pub(super) struct Deltas {
     pub(super) tally: BTreeMap<(Option<usize>, &'static str), i64>,
     pub(super) depth: BTreeMap<(usize, Priority), i64>,
+    /// Destinations with new deliveries, also where as many were settled by the same transaction.
+    pub(super) arrived: BTreeSet<usize>,
     /// Tallies of flows that are known by their row number only.
     other_tally: BTreeMap<(i64, &'static str), i64>,
     pub(super) inserted: Vec<(i64, JournalId)>,
@@ -349,6 +351,7 @@ impl Deltas {
             ])?;
         *next_outbox += 1;
         *self.depth.entry((draft.destination, draft.priority)).or_default() += 1;
+        self.arrived.insert(draft.destination);
         Ok(OutboxId(id))
     }
 

@@ -1,9 +1,9 @@
 //! The journal thread: the only writer.
 //!
 //! It takes requests from one bounded queue, decides and writes as many as wait (up to
-//! [`limits::COMMIT_BATCH_MAX`](crate::units::limits::COMMIT_BATCH_MAX)) in one transaction, and answers after its `COMMIT`
+//! [`limits::COMMIT_BATCH_MAX`]) in one transaction, and answers after its `COMMIT`
 //! returned (INV-01). Arrival order is decision order (INV-03). Settlements wait up to
-//! [`limits::SETTLE_DELAY_MAX`](crate::units::limits::SETTLE_DELAY_MAX) for a message commit to ride on.
+//! [`limits::SETTLE_DELAY_MAX`] for a message commit to ride on.
 //!
 //! After a failed sync the connection is not trusted again: it is dropped, nothing of the batch is answered, and the store is
 //! opened anew from disk, its log written back and synced, before the next message is taken.
@@ -461,7 +461,7 @@ impl Writer {
         for ((destination, priority), by) in &deltas.depth {
             self.shared.add_depth(*destination, *priority, *by);
         }
-        self.shared.committed(deltas.depth.iter().filter(|(_, by)| **by > 0).map(|((destination, _), _)| *destination));
+        self.shared.committed(deltas.arrived.iter().copied());
     }
 
     fn carry_out(&mut self, order: Order, now: Timestamp) -> Result<OrderOutcome, Error> {

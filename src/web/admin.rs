@@ -8,8 +8,7 @@
 //! names the user and the reason (INV-11). Does not listen on a network.
 
 use std::{
-    fs,
-    io,
+    fs, io,
     net::SocketAddr,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},

@@ -140,7 +140,7 @@ fn picture(act: usize, acting: Duration, sample: &Sample) -> Vec<(Tone, String)>
         };
         format!("[{mark}] {}", act_of.short)
     });
-    lines.push((Tone::Plain, acts.collect::<Vec<_>>().join("  ")));
+    lines.push((Tone::Plain, acts.collect::<Vec<_>>().join(" ")));
     lines.push((Tone::Plain, "Ctrl-C ends it and leaves nothing behind.".to_owned()));
     lines
 }

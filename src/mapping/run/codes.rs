@@ -87,7 +87,7 @@ impl<'m> Run<'_, 'm> {
     }
 
     /// All statements of one source with their ranks in the row's table.
-    pub(super) fn ranked(&mut self, row: &Row, source: &Source) -> Vec<(usize, Node)> {
+    fn ranked(&mut self, row: &Row, source: &Source) -> Vec<(usize, Node)> {
         let (Some(via), Some(table)) = (&source.via, &row.table) else {
             return Vec::new();
         };

@@ -1,13 +1,13 @@
 //! Evaluates the rows of a resource and writes what comes of them.
 
 use super::{
-    Found, Present, Run,
+    Found, Run,
     subjects::{VISIT, hex, patient_kind},
     values::{note, text},
 };
 use crate::{
     event::{self, Coded, Part, PersonName, Phone, Place},
-    fhir::{self, Bundle, Node, Object, Request, Text, clean, coding, concept},
+    fhir::{self, Bundle, Node, Object, Request, Text, clean, concept},
     mapping::{
         compile::{Resource, Row},
         identity::Identity,
@@ -22,16 +22,12 @@ impl<'r, 'm> Run<'r, 'm> {
     pub(super) fn write(&mut self, place: usize, resource: &'r Resource) -> Option<Object> {
         self.present.get(place)?.as_ref()?;
         let mut object = Object::resource(&resource.kind);
-        object.set("meta", self.map.meta.clone());
         if resource.key == Key::Message {
-            let identity = Identity::own("message-sha256", hex(&self.context.source_hash));
-            let tag = coding(Some(identity.system.into()), Some(identity.value.into()), None);
-            if let Some(meta) = object.child("meta") {
-                meta.push("tag", tag);
-            }
+            object.set_some("id", self.identity_at(place).map(|identity| identity.value.clone()));
         }
+        object.set("meta", self.map.meta.clone());
         if matches!(resource.key, Key::Facility | Key::Person) {
-            self.write_own_identifier(place, &mut object);
+            object.push("identifier", self.identity_at(place).map_or_else(Object::new, own_identifier));
         }
         for row in &resource.rows {
             for node in self.evaluate(row) {
@@ -41,10 +37,10 @@ impl<'r, 'm> Run<'r, 'm> {
         Some(object)
     }
 
-    pub(super) fn write_own_identifier(&self, place: usize, object: &mut Object) {
-        if let Some(Some(Present { found: Found::Identity(identity), .. })) = self.present.get(place) {
-            let system = Some(identity.system.clone().into());
-            object.push("identifier", fhir::identifier(system, identity.value.clone().into(), None));
+    fn identity_at(&self, place: usize) -> Option<&Identity> {
+        match &self.present.get(place)?.as_ref()?.found {
+            Found::Identity(identity) => Some(identity),
+            Found::Locations(_) => None,
         }
     }
 
@@ -58,12 +54,13 @@ impl<'r, 'm> Run<'r, 'm> {
         let kind = Text::from(&resource.kind);
         match present.found {
             Found::Identity(identity) => {
-                let parameter = if resource.key == Key::Message { "_tag" } else { "identifier" };
-                let search = identity.search(parameter).into();
-                let request = if resource.put.has(self.verb) {
-                    Request::Put { over: search }
+                let search = || Text::from(identity.search("identifier"));
+                let request = if resource.key == Key::Message {
+                    Request::PutAs { id: identity.value.clone().into() }
+                } else if resource.put.has(self.verb) {
+                    Request::Put { over: search() }
                 } else {
-                    Request::Create { unless: search }
+                    Request::Create { unless: search() }
                 };
                 bundle.add(&kind, present.full_url, object, request);
             }
@@ -77,7 +74,7 @@ impl<'r, 'm> Run<'r, 'm> {
     }
 
     /// What a row writes: at most one node unless it appends.
-    pub(super) fn evaluate(&mut self, row: &Row) -> Vec<Node> {
+    fn evaluate(&mut self, row: &Row) -> Vec<Node> {
         if !row.verbs.has(self.verb) || !(row.on.is_empty() || row.on.iter().any(|kind| kind.fits(&self.kind))) {
             return Vec::new();
         }
@@ -93,7 +90,7 @@ impl<'r, 'm> Run<'r, 'm> {
         }
     }
 
-    pub(super) fn nodes(&mut self, row: &Row) -> Vec<Node> {
+    fn nodes(&mut self, row: &Row) -> Vec<Node> {
         if let Some(node) = row.constants.of(self.verb) {
             return vec![node.clone()];
         }
@@ -108,14 +105,14 @@ impl<'r, 'm> Run<'r, 'm> {
             Shape::Gateway => Some(logical(Identity::own("gateway", self.context.site), Some("Gurney".into()))),
             Shape::Job => {
                 let identity = Identity::own("job", self.job.hyphenated().to_string());
-                Some(fhir::identifier(Some(identity.system.into()), identity.value.into(), None).into())
+                Some(own_identifier(&identity).into())
             }
             Shape::FacilityName => {
                 clean(if self.facility.is_empty() { self.context.site } else { &self.facility }).map(Node::from)
             }
             Shape::Period => self.period(row),
             _ if row.rising => self.highest(row),
-            _ => return self.from_sources(row),
+            _ => return self.first_spoken(row),
         };
         single.into_iter().collect()
     }
@@ -125,7 +122,7 @@ impl<'r, 'm> Run<'r, 'm> {
         Some(fhir::reference(present.full_url.clone().into()).into())
     }
 
-    pub(super) fn from_sources(&mut self, row: &Row) -> Vec<Node> {
+    fn first_spoken(&mut self, row: &Row) -> Vec<Node> {
         let mut nodes = Vec::new();
         for source in row.from.iter().chain(&row.otherwise) {
             for part in self.parts(source) {
@@ -190,4 +187,8 @@ fn input(label: Object, choice: &'static str, value: Node) -> Node {
 
 fn logical(identity: Identity, display: Option<Text>) -> Node {
     fhir::logical_reference(fhir::identifier(Some(identity.system.into()), identity.value.into(), None), display).into()
+}
+
+fn own_identifier(identity: &Identity) -> Object {
+    fhir::identifier(Some(identity.system.clone().into()), identity.value.clone().into(), None)
 }

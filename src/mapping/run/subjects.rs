@@ -1,9 +1,10 @@
 //! Who and what a message is about: the identity of each resource, and whether it will be in the Bundle.
 
 use super::{Found, Present, Run};
-use crate::fhir::clean;
 use crate::{
     event::{self, Address, Coded, Coding, Part, Place},
+    fhir::clean,
+    ids,
     mapping::{
         compile::Resource,
         identity::{Identity, authority_system},
@@ -20,10 +21,10 @@ impl<'m> Run<'_, 'm> {
         if !resource.create.has(verb) && !resource.put.has(verb) {
             return None;
         }
-        if let Some((source, is)) = &resource.when {
-            if self.meaning_of(source).as_deref() != Some(&**is) {
-                return None;
-            }
+        if let Some((source, is)) = &resource.when
+            && self.meaning_of(source).as_deref() != Some(&**is)
+        {
+            return None;
         }
         let found = self.known_by(resource);
         if found.is_none() && resource.need.has(verb) {
@@ -37,7 +38,7 @@ impl<'m> Run<'_, 'm> {
         Some(Present { full_url, found })
     }
 
-    pub(super) fn known_by(&mut self, resource: &Resource) -> Option<Found> {
+    fn known_by(&self, resource: &Resource) -> Option<Found> {
         let site = self.context.site;
         let identity = match resource.key {
             Key::Facility => {
@@ -45,7 +46,10 @@ impl<'m> Run<'_, 'm> {
                 Identity::own("facility", format!("{site}/{name}"))
             }
             Key::Job => Identity::own("job", self.job.hyphenated().to_string()),
-            Key::Message => Identity::own("message-sha256", hex(&self.context.source_hash)),
+            Key::Message => {
+                let id = ids::derive("provenance", &[&self.context.source_hash[..], self.job.as_bytes()]);
+                Identity::own("provenance", id.hyphenated().to_string())
+            }
             Key::Patient => self.patient(resource)?,
             Key::Visit => self.first(&resource.from, |run, part| {
                 let number = event::Identifier::read_cx(&part.repetition, run.scope.charset())?;
@@ -91,7 +95,7 @@ impl<'m> Run<'_, 'm> {
         (!locations.is_empty()).then_some(locations)
     }
 
-    pub(super) fn spot(&self, key: Key, source: &Source, part: &Part<'m>) -> Option<Spot> {
+    fn spot(&self, key: Key, source: &Source, part: &Part<'m>) -> Option<Spot> {
         let charset = self.scope.charset();
         let from = &part.repetition;
         if key == Key::Address {
@@ -107,7 +111,7 @@ impl<'m> Run<'_, 'm> {
     }
 
     /// A place in OBX-5, by the type in OBX-2.
-    pub(super) fn answered_spot(&self, part: &Part<'m>) -> Option<Spot> {
+    fn answered_spot(&self, part: &Part<'m>) -> Option<Spot> {
         let charset = self.scope.charset();
         let from = &part.repetition;
         match part.segment.field(2).bytes() {

@@ -51,17 +51,17 @@ impl<'m> Run<'_, 'm> {
     pub(super) fn period(&mut self, row: &Row) -> Option<Node> {
         let start = self.first_when(&row.from);
         let end = self.first_when(&row.until);
-        if let (Some((from, start)), Some((until, end))) = (&start, &end) {
-            if start.instant().zip(end.instant()).is_some_and(|(start, end)| end < start) {
-                self.contradict(from, until);
-            }
+        if let (Some((from, start)), Some((until, end))) = (&start, &end)
+            && start.instant().zip(end.instant()).is_some_and(|(start, end)| end < start)
+        {
+            self.contradict(from, until);
         }
         let as_text = |found: Option<(&Source, When)>| found.map(|(_, when)| Text::from(when.date_time().to_owned()));
         let period = fhir::period(as_text(start), as_text(end));
         (!period.is_empty()).then(|| period.into())
     }
 
-    pub(super) fn first_when<'s>(&mut self, from: &'s [Source]) -> Option<(&'s Source, When)> {
+    fn first_when<'s>(&mut self, from: &'s [Source]) -> Option<(&'s Source, When)> {
         for source in from {
             for part in self.parts(source) {
                 if let Some(when) = self.when(source, &part) {

@@ -1,3 +1,6 @@
+//! The proxy between two sockets of its own: what passes, where it breaks, and how each side learns of it.
+
+//! The fault proxy between two ends of a test.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use tokio::{io::AsyncRead, time::timeout};

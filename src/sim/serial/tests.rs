@@ -1,3 +1,6 @@
+//! The device against a port opened as the gateway opens it: raw bytes, answers, the plug, the pace, noise.
+
+//! The serial device over a real pseudo-terminal.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use tempfile::TempDir;

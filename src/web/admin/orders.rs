@@ -91,7 +91,8 @@ pub(super) async fn repeat(
         let message = message.ok_or_else(|| gone(id))?;
         let flows = repeatable(&message, flow)?;
         let understood = understand(state, JournalId(id)).await?;
-        let drafts = flows.iter().map(|flow| draft_of(state, &understood, &message, flow)).collect::<Result<Vec<_>, _>>()?;
+        let drafts =
+            flows.iter().map(|flow| draft_of(state, &understood, &message, flow)).collect::<Result<Vec<_>, _>>()?;
         let to = names_of(state, &drafts);
         for (draft, flow) in drafts.into_iter().zip(flows) {
             let entry = peer.entry("repeat", format!("message {id}"), purpose, &format!("flow {flow}"));

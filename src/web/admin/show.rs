@@ -17,12 +17,7 @@ use crate::{
     units::limits,
 };
 
-pub(super) async fn message(
-    state: &State,
-    peer: &Peer,
-    id: i64,
-    reveal: Option<Purpose>,
-) -> Result<Shown, Refusal> {
+pub(super) async fn message(state: &State, peer: &Peer, id: i64, reveal: Option<Purpose>) -> Result<Shown, Refusal> {
     let found = state.web.reader.run(move |store| Ok((listing::message(store, id)?, listing::raw(store, id)?))).await?;
     let (Some(message), Some(raw)) = found else { return Err(gone(id)) };
     let masking = unmask(state, peer, format!("message {id}"), reveal).await?;
@@ -38,9 +33,10 @@ pub(super) async fn aside(
 ) -> Result<Shown, Refusal> {
     let row = entry_of(state, heap, id).await?.row;
     let of = row.message;
-    let found = state.web.reader.run(move |store| {
-        Ok((listing::message(store, of)?, listing::raw(store, of)?, listing::response(store, id)?))
-    });
+    let found = state
+        .web
+        .reader
+        .run(move |store| Ok((listing::message(store, of)?, listing::raw(store, of)?, listing::response(store, id)?)));
     let (Some(message), Some(raw), response) = found.await? else { return Err(gone(of)) };
     let masking = unmask(state, peer, format!("{} {id} (message {of})", row.kind), reveal).await?;
     let mut shown = shown(message, &raw, masking);
@@ -49,12 +45,7 @@ pub(super) async fn aside(
     Ok(shown)
 }
 
-pub(super) async fn scrap(
-    state: &State,
-    peer: &Peer,
-    id: i64,
-    reveal: Option<Purpose>,
-) -> Result<ScrapShown, Refusal> {
+pub(super) async fn scrap(state: &State, peer: &Peer, id: i64, reveal: Option<Purpose>) -> Result<ScrapShown, Refusal> {
     let found = state.web.reader.run(move |store| listing::scrap(store, id)).await?;
     let (scrap, bytes) =
         found.ok_or_else(|| Refusal::new(RefusalKind::NotFound, format!("there is no scrap {id}, or it made room")))?;

@@ -6,9 +6,7 @@ use tokio::time::timeout;
 
 use super::{
     State, look,
-    protocol::{
-        DestinationStatus, LinkStatus, Problem, Refusal, SetAside, Severity, Status, StoreStatus, Waiting,
-    },
+    protocol::{DestinationStatus, LinkStatus, Problem, Refusal, SetAside, Severity, Status, StoreStatus, Waiting},
 };
 use crate::{
     delivery::{BreakerState, View},
@@ -248,10 +246,8 @@ fn of_destination(destination: &DestinationStatus, problems: &mut Vec<Problem>) 
 
 fn of_people(waiting: SetAside, problems: &mut Vec<Problem>) {
     if waiting.dead_letter > 0 {
-        problems.push(warning(
-            format!("{} dead letters wait for a person", waiting.dead_letter),
-            "see `gurney dead list`",
-        ));
+        problems
+            .push(warning(format!("{} dead letters wait for a person", waiting.dead_letter), "see `gurney dead list`"));
     }
     if waiting.held + waiting.quarantined > 0 {
         problems.push(warning(

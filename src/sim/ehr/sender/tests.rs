@@ -1,3 +1,6 @@
+//! The sender against a small peer that accepts, refuses, falls silent or closes.
+
+//! The sender against small servers that acknowledge, lie or vanish.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::collections::HashSet;

@@ -39,9 +39,9 @@ impl Gurney {
     }
 
     pub fn restart(folder: &Path, destination: Destination) -> Self {
-        let port = super::sink::port_for_later();
+        let port = port_for_later();
         let to = match destination {
-            Destination::Paused => super::sink::port_for_later(),
+            Destination::Paused => port_for_later(),
             Destination::At(port) => port,
         };
         let config = folder.join("gurney.toml");
@@ -121,6 +121,11 @@ impl Drop for Gurney {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+/// A port that nobody listens at yet.
+pub fn port_for_later() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn binary() -> String {
