@@ -196,7 +196,7 @@ fn ordered(effects: &Effects) -> Row {
 fn once(evidence: &Evidence) -> Row {
     let Effects { effects, repeats, duplicates, unkeyed, key_conflicts, .. } = evidence.effects;
     let mut figure = format!(
-        "{effects} effects of {} keys, {} twice; {repeats} repeats, all under their key and suppressed",
+        "{effects} effects of {} keys, {} twice; {repeats} repeats of a key suppressed",
         evidence.keys, evidence.keys_twice
     );
     if duplicates + unkeyed + key_conflicts > 0 {
