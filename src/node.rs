@@ -217,6 +217,12 @@ impl Node {
         notify(&[NotifyState::Stopping]);
         let drained = timeout(limits::DRAIN_TIMEOUT, self.tree.stop()).await;
         self.telemetry.tell(if drained.is_ok() { Signal::Stopped } else { Signal::StoppedShort });
+        let threads = async {
+            self.web.reader.close().await;
+            self.store.ended().await;
+        };
+        // A check of a large store may be under way; everything is safe without its end.
+        timeout(limits::THREADS_TIMEOUT, threads).await.ok();
     }
 }
 

@@ -40,6 +40,7 @@ pub mod receipts;
 pub mod rows;
 mod schema;
 pub mod shared;
+mod threads;
 mod transaction;
 pub mod writer;
 

@@ -87,6 +87,7 @@ pub struct Tree {
     pub couriers: Vec<Addr<Courier>>,
     listeners: Vec<Addr<MllpListener>>,
     ports: Vec<Addr<SerialPort>>,
+    reader: Reader,
     clock: Clock,
 }
 
@@ -107,6 +108,7 @@ impl Tree {
             couriers,
             listeners: listeners.into_iter().map(MllpListener::start).collect(),
             ports: ports.into_iter().map(SerialPort::start).collect(),
+            reader: plan.reader,
             clock: plan.clock,
         })
     }
@@ -124,6 +126,7 @@ impl Tree {
             courier.send(courier::Stop).await.ok();
         }
         self.journal.send(journal::Stop(self.clock.wall())).await.ok();
+        self.reader.close().await;
     }
 }
 

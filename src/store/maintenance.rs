@@ -21,6 +21,7 @@ use super::{
     Error, Plan,
     open::{connect, database},
     shared::Shared,
+    threads::Threads,
     transaction::{Order, OrderOutcome},
     writer::Request,
 };
@@ -56,15 +57,17 @@ impl Maintenance {
         check: Check,
         journal: SyncSender<Request>,
         shared: Arc<Shared>,
+        threads: &Threads,
     ) -> Result<Self, Error> {
         let (work, orders) = sync_channel(1);
         let is_busy = Arc::new(AtomicBool::new(false));
         let busy = Arc::clone(&is_busy);
         let plan = plan.clone();
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("maintenance".to_owned())
             .spawn(move || Thread { plan, keep, journal, shared, busy }.run(&orders, check))
             .map_err(Error::file("start", "the maintenance thread"))?;
+        threads.add(thread);
         Ok(Self { work, is_busy })
     }
 

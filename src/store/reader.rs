@@ -4,7 +4,7 @@
 //! cut into pages, because an open read transaction keeps the log from starting over.
 
 use std::{
-    sync::mpsc::{SyncSender, sync_channel},
+    sync::mpsc::{SyncSender, TrySendError, sync_channel},
     thread,
 };
 
@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::{
     Error, Plan, open_reader,
     rows::{lane, priority},
+    threads::Threads,
 };
 use crate::{
     delivery::Want,
@@ -30,7 +31,9 @@ const QUEUE_MAX: usize = 256;
 /// The way to a reader thread.
 #[derive(Clone, Debug)]
 pub struct Reader {
-    tasks: SyncSender<Task>,
+    /// `None` ends the thread.
+    tasks: SyncSender<Option<Task>>,
+    threads: Threads,
 }
 
 impl Reader {
@@ -40,16 +43,26 @@ impl Reader {
     /// If the store cannot be opened for reading.
     pub fn start(plan: &Plan) -> Result<Self, Error> {
         let connection = open_reader(plan)?;
-        let (tasks, queue) = sync_channel::<Task>(QUEUE_MAX);
-        thread::Builder::new()
+        let (tasks, queue) = sync_channel::<Option<Task>>(QUEUE_MAX);
+        let thread = thread::Builder::new()
             .name("reader".to_owned())
             .spawn(move || {
-                for task in queue {
+                while let Ok(Some(task)) = queue.recv() {
                     task(&connection);
                 }
             })
             .map_err(Error::file("start", "a reader thread"))?;
-        Ok(Self { tasks })
+        let threads = Threads::default();
+        threads.add(thread);
+        Ok(Self { tasks, threads })
+    }
+
+    /// Ends the thread after what was asked for before, and waits for it. Later reads are refused.
+    pub async fn close(&self) {
+        while let Err(TrySendError::Full(_)) = self.tasks.try_send(None) {
+            tokio::task::yield_now().await;
+        }
+        self.threads.ended().await;
     }
 
     /// Runs `read` on the reader thread.
@@ -65,7 +78,7 @@ impl Reader {
             // Whoever asked may have gone.
             reply.send(read(connection)).ok();
         });
-        self.tasks.try_send(task).map_err(|_| Error::Stopped)?;
+        self.tasks.try_send(Some(task)).map_err(|_| Error::Stopped)?;
         result.await.map_err(|_| Error::Stopped)?.map_err(Error::database("read"))
     }
 }

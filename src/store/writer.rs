@@ -33,6 +33,7 @@ use super::{
     receipts::Receipts,
     rows::{LANES, Names, lane},
     shared::Shared,
+    threads::Threads,
     transaction::{Batch, Deltas, Earlier, earlier, keep},
 };
 use crate::{
@@ -109,6 +110,7 @@ pub enum Notice<'a> {
 pub struct Journal {
     queue: SyncSender<Request>,
     shared: Arc<Shared>,
+    threads: Threads,
 }
 
 impl Journal {
@@ -127,13 +129,16 @@ impl Journal {
         let names = writer.names.clone();
         let check = if writer.opened.checked { Check::NotDue } else { Check::Due };
         let plan = writer.opened.plan.clone();
-        writer.maintenance =
-            Some(Maintenance::start(&plan, settings.store.keep, check, queue.clone(), Arc::clone(&shared))?);
-        thread::Builder::new()
+        let threads = Threads::default();
+        let upkeep =
+            Maintenance::start(&plan, settings.store.keep, check, queue.clone(), Arc::clone(&shared), &threads)?;
+        writer.maintenance = Some(upkeep);
+        let thread = thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || writer.run(&requests))
             .map_err(Error::file("start", "the journal thread"))?;
-        Ok((Self { queue, shared }, names))
+        threads.add(thread);
+        Ok((Self { queue, shared, threads }, names))
     }
 
     /// Hands a message over. The order of calls is the order of decisions. The answer comes after the durable commit.
@@ -168,6 +173,11 @@ impl Journal {
         let (reply, done) = oneshot::channel();
         self.offer(Request::Stop { now, reply });
         done
+    }
+
+    /// Returns once the journal thread and its maintenance have ended after [`Self::stop`]. Has no bound of its own.
+    pub async fn ended(&self) {
+        self.threads.ended().await;
     }
 
     /// Facts that other threads may look at.

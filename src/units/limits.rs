@@ -115,6 +115,8 @@ pub const SERIES_MAX: usize = 3000;
 
 /// Time a stop may take: in-flight commits and deliveries end within it.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time the store's threads may take to end once everything is committed.
+pub const THREADS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Commands that the daemon serves on its admin socket at once; further ones wait.
 pub const ADMIN_CONNECTIONS_MAX: usize = 8;

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     actors::clock::Clock as Now,
     sim::{
-        ehr::{Clock, Dialect, EhrOptions, Sender},
+        ehr::{Clock, Dialect, EhrOptions, Sender, Tally},
         platform::{Control, Fault, Platform, PlatformOptions},
         serial::{Device, SerialOptions},
     },
@@ -156,40 +156,51 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
+    /// Kills the daemon until it dies with messages on the wire; the first kill may fall between two.
     async fn kill(&mut self) -> Result<(), Error> {
-        let patience = self.patience();
-        // The kill comes when messages are on the wire.
-        let late = self.late("a message to be on its way");
-        let busy = timeout(patience, self.ehr.until(|tally| tally.made > tally.acknowledged)).await;
-        let before = busy.map_err(|_| late)?;
-        self.daemon.kill()?;
-        let killed = Instant::now();
-        self.kill.in_flight = before.made - before.acknowledged;
-        self.sample.daemon = Condition::Down;
-        let lost = before.lost_connections + CONNECTIONS as u64;
-        let late = self.late("the senders to notice");
-        timeout(patience, self.ehr.until(|tally| tally.lost_connections >= lost)).await.map_err(|_| late)?;
-        scan::copy(&self.site.store(), &self.site.killed_store()).map_err(Error::Folder)?;
-        let acknowledged = self.ehr.tally().acknowledged;
-        self.draw();
-        self.daemon = Daemon::start(self.site)?;
-        while timeout(LOOK, self.ehr.until(|tally| tally.acknowledged > acknowledged)).await.is_err() {
-            self.draw();
-            self.check(killed + patience, "the first acknowledgement after the kill")?;
+        while self.kill.in_flight == 0 {
+            self.kill_once().await?;
         }
-        self.kill.first_answer = Some(killed.elapsed());
+        let acknowledged = self.ehr.tally().acknowledged;
         let enough = (acknowledged + self.share(10)).max(self.share(70));
         self.until("traffic to go on after the kill", |sample| {
             sample.daemon != Condition::Down && sample.ehr.acknowledged >= enough
         })
         .await?;
+        let Kill { in_flight, first_answer, .. } = self.kill;
         let words = format!(
-            "{} in flight, first acknowledgement {:.2} s after it, {} waiting",
-            self.kill.in_flight,
-            self.kill.first_answer.unwrap_or_default().as_secs_f64(),
+            "{in_flight} in flight, first acknowledgement {:.2} s after it, {} waiting",
+            first_answer.unwrap_or_default().as_secs_f64(),
             self.sample.waiting
         );
         self.end(&words);
+        Ok(())
+    }
+
+    async fn kill_once(&mut self) -> Result<(), Error> {
+        let patience = self.patience();
+        let late = self.late("a message to be on its way");
+        let all = CONNECTIONS as u64;
+        let is_busy = |tally: &Tally| tally.connects == tally.lost_connections + all && tally.made > tally.acknowledged;
+        let before = timeout(patience, self.ehr.until(is_busy)).await.map_err(|_| late)?;
+        self.daemon.kill()?;
+        let killed = Instant::now();
+        self.sample.daemon = Condition::Down;
+        // Answers that were on their way are read before the end of the connection is.
+        let lost = before.lost_connections + all;
+        let late = self.late("the senders to notice the kill");
+        let after = timeout(patience, self.ehr.until(|tally| tally.lost_connections >= lost)).await;
+        let after = after.map_err(|_| late)?;
+        self.kill.times += 1;
+        self.kill.in_flight = after.made - after.acknowledged;
+        scan::copy(&self.site.store(), &self.site.killed_store()).map_err(Error::Folder)?;
+        self.draw();
+        self.daemon = Daemon::start(self.site)?;
+        while timeout(LOOK, self.ehr.until(|tally| tally.acknowledged > after.acknowledged)).await.is_err() {
+            self.draw();
+            self.check(killed + patience, "the first acknowledgement after the kill")?;
+        }
+        self.kill.first_answer = self.kill.first_answer.max(Some(killed.elapsed()));
         Ok(())
     }
 
@@ -243,7 +254,7 @@ impl<'a> Stage<'a> {
             kill: Kill { resent: ehr.repeated + serial.repeated, ..self.kill },
             store: self.search_store(&expected, &bodies)?,
             telling: self.search_telling(&expected, &bodies)?,
-            stopped_clean: stopped.is_some_and(|status| status.success()),
+            stopped,
         };
         self.end("measured at both ends");
         Ok(evidence)
@@ -291,6 +302,7 @@ impl<'a> Stage<'a> {
     async fn look(&mut self) -> Result<(), Error> {
         self.sample.ehr = self.ehr.tally();
         self.sample.serial = self.device.tally();
+        self.sample.serial_over = Some(self.sample.serial.acknowledged) == self.serial_options.messages;
         self.sample.effects = self.platform.effects();
         (self.sample.jobs_total, self.sample.jobs) = self.platform.with_store(|store| {
             let mut states = std::collections::BTreeMap::new();

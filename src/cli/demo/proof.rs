@@ -3,7 +3,7 @@
 //! The figures come from both ends and from the middle: the ledgers of the simulated senders, the memory of the
 //! simulated platform, and the daemon's own store and metrics. A figure that is missing breaks its promise.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{fmt::Write as _, process::ExitStatus, time::Duration};
 
 use serde::Serialize;
 
@@ -47,8 +47,8 @@ pub(super) struct Evidence {
     pub(super) store: Search,
     /// The daemon's log and metrics.
     pub(super) telling: Search,
-    /// Whether the daemon drained and ended with 0 when told to stop.
-    pub(super) stopped_clean: bool,
+    /// How the daemon ended when told to stop; `None` if it did not.
+    pub(super) stopped: Option<ExitStatus>,
 }
 
 /// What must be there, and what is.
@@ -102,11 +102,13 @@ pub(super) struct Outage {
 /// What the kill did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Kill {
-    /// Messages on the wire when it came.
+    /// How often it came, until messages were on the wire.
+    pub(super) times: u64,
+    /// Messages on the wire and unanswered when it came last.
     pub(super) in_flight: u64,
     /// Messages the senders sent again in the end.
     pub(super) resent: u64,
-    /// From the kill to the first acknowledgement after it.
+    /// From a kill to the first acknowledgement after it; the longest.
     pub(super) first_answer: Option<Duration>,
 }
 
@@ -153,11 +155,7 @@ pub(super) fn judge(evidence: &Evidence) -> Vec<Row> {
         through_kill(evidence.kill),
         unreadable("The store's files are unreadable", evidence.store),
         unreadable("Log and metrics name no patient", evidence.telling),
-        row(
-            "Stops by draining",
-            if evidence.stopped_clean { "exit code 0" } else { "did not end with 0" },
-            evidence.stopped_clean,
-        ),
+        drained(evidence.stopped),
     ]);
     rows
 }
@@ -198,7 +196,7 @@ fn ordered(effects: &Effects) -> Row {
 fn once(evidence: &Evidence) -> Row {
     let Effects { effects, repeats, duplicates, unkeyed, key_conflicts, .. } = evidence.effects;
     let mut figure = format!(
-        "{effects} effects of {} keys, {} twice; {repeats} repeats, all under their key and suppressed",
+        "{effects} effects of {} keys, {} twice; {repeats} repeats of a key suppressed",
         evidence.keys, evidence.keys_twice
     );
     if duplicates + unkeyed + key_conflicts > 0 {
@@ -265,12 +263,13 @@ fn through_kill(kill: Kill) -> Row {
         return row(promise, "no answer after it", false);
     };
     let figure = format!(
-        "{} in flight, {} sent again; first acknowledgement {:.2} s after the kill",
+        "killed {}x with {} in flight, {} sent again; first acknowledgement {:.2} s after the kill",
+        kill.times,
         kill.in_flight,
         kill.resent,
         after.as_secs_f64()
     );
-    row(promise, figure, after <= FIRST_ANSWER_MAX && kill.in_flight > 0)
+    row(promise, figure, after <= FIRST_ANSWER_MAX && kill.in_flight > 0 && kill.resent >= kill.in_flight)
 }
 
 fn unreadable(promise: &str, search: Search) -> Row {
@@ -280,6 +279,11 @@ fn unreadable(promise: &str, search: Search) -> Row {
         write!(figure, "; but the search overlooked {overlooked} where they are").ok();
     }
     row(promise, figure, search.is_clean())
+}
+
+fn drained(stopped: Option<ExitStatus>) -> Row {
+    let figure = stopped.map_or_else(|| "had to be killed".to_owned(), |status| status.to_string());
+    row("Stops by draining", figure, stopped.is_some_and(|status| status.success()))
 }
 
 /// Columns of the table, without the gaps.

@@ -78,9 +78,9 @@ impl Scan {
     }
 }
 
-/// Copies a folder of files; sockets and the like are passed over.
+/// Copies a folder of files over what an earlier copy left; sockets and the like are passed over.
 pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    fs::create_dir(to)?;
+    fs::create_dir_all(to)?;
     for file in files(from)? {
         if let Some(name) = file.file_name() {
             fs::copy(&file, to.join(name))?;

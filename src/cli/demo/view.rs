@@ -22,6 +22,8 @@ const BAR: u64 = 16;
 pub(super) struct Act {
     /// Its name.
     pub(super) title: &'static str,
+    /// Its name in the row of acts.
+    pub(super) short: &'static str,
     /// What happens in it.
     pub(super) words: [&'static str; 2],
 }
@@ -30,6 +32,7 @@ pub(super) struct Act {
 pub(super) const ACTS: [Act; 5] = [
     Act {
         title: "Messages flow",
+        short: "messages flow",
         words: [
             "An EHR and a bed board send admissions, discharges and orders. Gurney stores",
             "each one encrypted, acknowledges it, and asks the platform for the rides.",
@@ -37,6 +40,7 @@ pub(super) const ACTS: [Act; 5] = [
     },
     Act {
         title: "The uplink is pulled",
+        short: "uplink pulled",
         words: [
             "The platform cannot be reached. The senders notice nothing: they go on and are",
             "acknowledged, and what they send waits in the store.",
@@ -44,6 +48,7 @@ pub(super) const ACTS: [Act; 5] = [
     },
     Act {
         title: "kill -9 under load",
+        short: "kill -9",
         words: [
             "The daemon is killed in the middle of a message and started again. Whatever",
             "was not acknowledged, the senders send again; what was, stands in the store.",
@@ -51,6 +56,7 @@ pub(super) const ACTS: [Act; 5] = [
     },
     Act {
         title: "The uplink is back",
+        short: "uplink back",
         words: [
             "The queue drains in order while new messages come in. The platform loses some",
             "answers: those deliveries are repeated under the same key, without effect.",
@@ -58,6 +64,7 @@ pub(super) const ACTS: [Act; 5] = [
     },
     Act {
         title: "The proof",
+        short: "proof",
         words: [
             "The traffic is made again from its seed and held against what the platform",
             "has; every file is searched for the names and numbers of the patients.",
@@ -71,6 +78,8 @@ pub(super) struct Sample {
     pub(super) ehr: ehr::Tally,
     pub(super) connections: usize,
     pub(super) serial: SerialTally,
+    /// Whether the serial device has sent all it had, and is gone.
+    pub(super) serial_over: bool,
     pub(super) effects: Effects,
     /// Jobs by the state they are in.
     pub(super) jobs: BTreeMap<String, usize>,
@@ -114,12 +123,12 @@ enum Tone {
 
 /// Draws the picture: `act` counts from 0.
 fn picture(act: usize, acting: Duration, sample: &Sample) -> Vec<(Tone, String)> {
-    let Act { title, words } = ACTS.get(act).copied().unwrap_or(Act { title: "", words: [""; 2] });
+    let Some(Act { title, words, .. }) = ACTS.get(act) else { return Vec::new() };
     let mut lines = vec![
         (Tone::Plain, String::new()),
         (Tone::Title, format!("Act {} of {}: {title}   {:.0} s", act + 1, ACTS.len(), acting.as_secs_f64())),
     ];
-    lines.extend(words.map(|words| (Tone::Plain, format!("  {words}"))));
+    lines.extend(words.iter().map(|words| (Tone::Plain, format!("  {words}"))));
     lines.push((Tone::Plain, String::new()));
     lines.extend(links(sample));
     lines.push((Tone::Plain, String::new()));
@@ -129,7 +138,7 @@ fn picture(act: usize, acting: Duration, sample: &Sample) -> Vec<(Tone, String)>
             std::cmp::Ordering::Equal => '>',
             std::cmp::Ordering::Greater => ' ',
         };
-        format!("[{mark}] {}", short(act_of.title))
+        format!("[{mark}] {}", act_of.short)
     });
     lines.push((Tone::Plain, acts.collect::<Vec<_>>().join(" ")));
     lines.push((Tone::Plain, "Ctrl-C ends it and leaves nothing behind.".to_owned()));
@@ -157,9 +166,10 @@ fn links(sample: &Sample) -> Vec<(Tone, String)> {
     for (state, count) in &sample.jobs {
         write!(jobs, " {count} {state}").ok();
     }
+    let serial_line = if sample.serial_over { "serial, signed off" } else { "serial line" };
     vec![
         sender("EHR", format!("{} connections", sample.connections), ehr.sent, ehr.acknowledged, ehr.repeated),
-        sender("Bed board", "serial line".to_owned(), serial.sent, serial.acknowledged, serial.repeated),
+        sender("Bed board", serial_line.to_owned(), serial.sent, serial.acknowledged, serial.repeated),
         (daemon_tone, format!("{:<10} {daemon:<20} {waiting} twice {:>4}", "Gurney", sample.taken_twice)),
         (
             uplink_tone,
@@ -173,11 +183,6 @@ fn links(sample: &Sample) -> Vec<(Tone, String)> {
         ),
         (Tone::Plain, jobs),
     ]
-}
-
-/// The last word or two of a title.
-fn short(title: &str) -> &str {
-    title.trim_start_matches("The ").trim_end_matches(" under load")
 }
 
 /// Where the story is told.
@@ -264,6 +269,7 @@ mod tests {
         Sample {
             ehr: ehr::Tally { sent: n, acknowledged: n, repeated: 1234, ..ehr::Tally::default() },
             connections: 6,
+            serial_over: true,
             serial: SerialTally { sent: n, acknowledged: n, repeated: 1234, ..SerialTally::default() },
             effects: Effects { effects: n, repeats: 1234, ..Effects::default() },
             jobs: [("cancelled".to_owned(), 40), ("draft".to_owned(), 100), ("on-hold".to_owned(), 50)].into(),
@@ -290,7 +296,7 @@ mod tests {
             picture(1, Duration::ZERO, sample).into_iter().map(|(_, line)| line + "\n").collect::<String>()
         };
         let bad = text(&busy());
-        for word in ["Act 2 of 5", "[!!] KILLED", "[!!] UPLINK PULLED", "[x] Messages flow", "[>] uplink is pulled"] {
+        for word in ["Act 2 of 5", "[!!] KILLED", "[!!] UPLINK PULLED", "[x] messages flow", "[>] uplink pulled"] {
             assert!(bad.contains(word), "{bad}");
         }
         let good = text(&Sample { daemon: Condition::Ready, ..Sample::default() });

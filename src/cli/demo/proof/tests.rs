@@ -2,6 +2,8 @@
 
 #![allow(clippy::indexing_slicing)]
 
+use std::os::unix::process::ExitStatusExt as _;
+
 use super::*;
 
 fn good() -> Evidence {
@@ -21,10 +23,10 @@ fn good() -> Evidence {
         flows: vec![flow("everything", 103, 100, 3, 0, 100), flow("transport", 62, 60, 0, 2, 62)],
         metrics: Some(MetricFigures::default()),
         outage: Outage { acknowledged: 50, refused: 0, waiting_most: 70 },
-        kill: Kill { in_flight: 6, resent: 6, first_answer: Some(Duration::from_millis(400)) },
+        kill: Kill { times: 1, in_flight: 6, resent: 6, first_answer: Some(Duration::from_millis(400)) },
         store: search,
         telling: search,
-        stopped_clean: true,
+        stopped: Some(ExitStatus::default()),
         ..Evidence::default()
     }
 }
@@ -71,11 +73,13 @@ fn every_figure_can_break_its_promise() {
         ("kill -9 goes by in seconds", |e| e.kill.first_answer = None),
         ("kill -9 goes by in seconds", |e| e.kill.first_answer = Some(Duration::from_secs(11))),
         ("kill -9 goes by in seconds", |e| e.kill.in_flight = 0),
+        ("kill -9 goes by in seconds", |e| e.kill.resent = 5),
         ("The store's files are unreadable", |e| e.store.found = 1),
         ("The store's files are unreadable", |e| e.store.overlooked = 1),
         ("The store's files are unreadable", |e| e.store.bytes = 0),
         ("Log and metrics name no patient", |e| e.telling.found = 1),
-        ("Stops by draining", |e| e.stopped_clean = false),
+        ("Stops by draining", |e| e.stopped = None),
+        ("Stops by draining", |e| e.stopped = Some(ExitStatus::from_raw(11))),
     ];
     for (promise, change) in breaks {
         let mut evidence = good();
