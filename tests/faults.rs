@@ -18,26 +18,22 @@
     reason = "tests"
 )]
 
-mod support {
-    pub(crate) mod daemon;
-    pub(crate) mod disk;
-    pub(crate) mod load;
-    pub(crate) mod net;
-    pub(crate) mod peer;
-    pub(crate) mod shim;
-    pub(crate) mod site;
-    pub(crate) mod skip;
-    pub(crate) mod verdict;
-    pub(crate) mod wait;
-}
+#[path = "support/kit.rs"]
+mod support;
 
-mod faults {
-    mod crash;
-    mod duplicates;
-    mod framing;
-    mod network;
-    mod platform;
-    mod power;
-    mod standards;
-    mod start;
-}
+#[path = "faults/crash.rs"]
+mod crash;
+#[path = "faults/duplicates.rs"]
+mod duplicates;
+#[path = "faults/framing.rs"]
+mod framing;
+#[path = "faults/network.rs"]
+mod network;
+#[path = "faults/platform.rs"]
+mod platform;
+#[path = "faults/power.rs"]
+mod power;
+#[path = "faults/standards.rs"]
+mod standards;
+#[path = "faults/start.rs"]
+mod start;

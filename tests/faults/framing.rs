@@ -27,7 +27,13 @@ struct Case {
 }
 
 const CASES: &[Case] = &[
-    Case { name: "two frames at once", bytes: |a, b| [framed(a), framed(b)].concat(), takes_the_first: true, errors: 0, kept: None },
+    Case {
+        name: "two frames at once",
+        bytes: |a, b| [framed(a), framed(b)].concat(),
+        takes_the_first: true,
+        errors: 0,
+        kept: None,
+    },
     Case {
         name: "FS without CR, the next frame follows",
         bytes: |a, b| [VT, a, FS, &framed(b)].concat(),

@@ -94,7 +94,9 @@ async fn discards_frames_that_are_cut_off() {
         peer.write(&frame[..place]).await;
         let read = 2 * places.iter().take_while(|before| **before <= place).sum::<usize>() as u64;
         // A reset throws away what was not read yet.
-        daemon.until("the bytes are read", |metrics| metrics.sum("gurney_interface_received_bytes_total", &[]) == read).await;
+        daemon
+            .until("the bytes are read", |metrics| metrics.sum("gurney_interface_received_bytes_total", &[]) == read)
+            .await;
         peer.reset();
         daemon.until("it is counted", |metrics| metrics.frame_errors("framing") == 2 * round).await;
     }
@@ -240,8 +242,8 @@ fn padded(control_id: &str, bytes: usize) -> Vec<u8> {
 #[tokio::test]
 async fn keeps_to_the_list_and_the_caps() {
     let platform = platform().await;
-    let site = Site::new(platform.address())
-        .link("allow = [\"127.0.0.0/28\"]\nconnections_max = 8\nconnections_per_peer = 3");
+    let site =
+        Site::new(platform.address()).link("allow = [\"127.0.0.0/28\"]\nconnections_max = 8\nconnections_per_peer = 3");
     let daemon = Daemon::start(&site).await;
     let known = |last: u8| Ipv4Addr::new(127, 0, 0, last);
     let mut stranger = Peer::connect_from(known(77), site.mllp()).await;
@@ -341,10 +343,11 @@ async fn survives_running_out_of_descriptors() {
     }
     assert!(daemon.runs());
     drop(crowd);
-    daemon.until("accepting failed and is over", |metrics| {
-        metrics.refused("accept") > 0 && metrics.sum("gurney_interface_connections", &[]) == 1
-    })
-    .await;
+    daemon
+        .until("accepting failed and is over", |metrics| {
+            metrics.refused("accept") > 0 && metrics.sum("gurney_interface_connections", &[]) == 1
+        })
+        .await;
     let mut late = Peer::connect(site.mllp()).await;
     assert_eq!(late.exchange(&adt("DESC-21", "ZZ1")).await.code, "AA");
     let acknowledged: Vec<String> = (1..=21).map(|number| format!("DESC-{number}")).collect();

@@ -33,7 +33,8 @@ const fn status(status: u16, retry_after: Option<String>, retry_after_date: Opti
 /// F26: a pause that the platform asks for, in seconds or as a date, holds for the whole endpoint and not only for one message.
 #[tokio::test]
 async fn pauses_the_endpoint_as_long_as_it_asks_for() {
-    for asked in [status(429, Some("2".to_owned()), None), status(503, Some("2".to_owned()), None), status(429, None, Some(3))]
+    for asked in
+        [status(429, Some("2".to_owned()), None), status(503, Some("2".to_owned()), None), status(429, None, Some(3))]
     {
         let mut platform = platform().await;
         let site = Site::new(platform.address());
@@ -58,10 +59,8 @@ async fn clamps_absurd_pauses() {
     let mut platform = platform().await;
     let site = Site::new(platform.address());
     let daemon = Daemon::start(&site).await;
-    let nonsense = ["-5", "soon", "0", ""].map(|text| Step {
-        times: Some(1),
-        ..Step::from(status(429, Some(text.to_owned()), None))
-    });
+    let nonsense = ["-5", "soon", "0", ""]
+        .map(|text| Step { times: Some(1), ..Step::from(status(429, Some(text.to_owned()), None)) });
     platform.control(Control::script(nonsense));
     let acknowledged = send(&site, "ABSURD", 1).await;
     platform.until(|effects| effects.effects == 1).await;
@@ -117,10 +116,9 @@ async fn sets_refused_messages_aside_and_goes_on() {
     let platform = platform().await;
     let site = Site::new(platform.address());
     let daemon = Daemon::start(&site).await;
-    platform.control(Control::script(REFUSALS.map(|code| Step {
-        when: Some(format!("REFUSED-{code}|")),
-        ..Step::from(status(code, None, None))
-    })));
+    platform.control(Control::script(
+        REFUSALS.map(|code| Step { when: Some(format!("REFUSED-{code}|")), ..Step::from(status(code, None, None)) }),
+    ));
     let mut peer = Peer::connect(site.mllp()).await;
     for code in REFUSALS {
         // The same patient: what is set aside does not hold up what follows it.

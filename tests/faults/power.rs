@@ -131,7 +131,8 @@ async fn takes_nothing(sender: &mut Sender) {
         let before = sender.tally();
         let after = within(
             "the sender is refused",
-            sender.until(|tally| tally.lost_connections + tally.refused >= before.lost_connections + before.refused + 12),
+            sender
+                .until(|tally| tally.lost_connections + tally.refused >= before.lost_connections + before.refused + 12),
         )
         .await;
         assert!(round == 0 || after.acknowledged == before.acknowledged, "a full or broken store acknowledged");

@@ -128,12 +128,8 @@ async fn refuses_a_store_it_cannot_open_and_says_why() {
 }
 
 fn gurney(arguments: &[&str], config: &Path) -> (Option<i32>, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_gurney"))
-        .args(arguments)
-        .arg(config)
-        .env("NO_COLOR", "1")
-        .output()
-        .unwrap();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_gurney")).args(arguments).arg(config).env("NO_COLOR", "1").output().unwrap();
     let said = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8_lossy(&said).into_owned())
 }

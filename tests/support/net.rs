@@ -74,7 +74,8 @@ impl Net {
     /// Pulls the cable.
     pub(crate) fn pull(&self) {
         let enter = self.enter();
-        let status = Command::new(&enter[0]).args(&enter[1..]).args(["ip", "link", "set", "lo", "down"]).status().unwrap();
+        let status =
+            Command::new(&enter[0]).args(&enter[1..]).args(["ip", "link", "set", "lo", "down"]).status().unwrap();
         assert!(status.success());
     }
 

@@ -74,7 +74,11 @@ impl Books {
         let waiting = self.number("SELECT count(*) FROM outbox");
         assert_eq!(self.tally("waiting"), waiting, "waiting: tally against rows");
         assert_eq!(self.number("SELECT total(n) FROM depth"), waiting, "waiting: depth against rows");
-        assert_eq!(self.tally("delivered"), self.number("SELECT count(*) FROM receipt"), "delivered: tally against rows");
+        assert_eq!(
+            self.tally("delivered"),
+            self.number("SELECT count(*) FROM receipt"),
+            "delivered: tally against rows"
+        );
         let orphans = self.number(
             "SELECT count(*) FROM receipt WHERE journal NOT IN (SELECT id FROM journal)
              UNION ALL SELECT count(*) FROM outbox WHERE journal NOT IN (SELECT id FROM journal)",
@@ -94,7 +98,8 @@ impl Books {
 
     /// The bytes of messages set aside for a reason, oldest first.
     pub(crate) fn aside(&self, reason: &str) -> Vec<Vec<u8>> {
-        let sql = "SELECT raw FROM aside JOIN journal ON journal.id = aside.journal WHERE reason = ?1 ORDER BY aside.id";
+        let sql =
+            "SELECT raw FROM aside JOIN journal ON journal.id = aside.journal WHERE reason = ?1 ORDER BY aside.id";
         let mut query = self.0.prepare(sql).unwrap();
         query.query_map([reason], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
     }
