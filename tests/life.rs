@@ -322,41 +322,77 @@ fn delivers_over_https_to_the_authority_it_was_told_and_to_no_other() {
     assert!(request.contains("idempotency-key: ") && request.contains(&message("1")), "{request}");
 }
 
+/// Sends bytes to the daemon on a terminal and gives the next acknowledgement.
+async fn exchange_over(terminal: &Terminal, bytes: &[u8]) -> String {
+    until("the daemon to open the port", || terminal.is_open().then_some(()));
+    let session = terminal.session().unwrap();
+    session.write_all(bytes).await.unwrap();
+    let mut decoder = Decoder::new(1 << 20);
+    let mut buffer = [0; 1024];
+    loop {
+        if let Some(Event::Frame(answer)) = decoder.next() {
+            return String::from_utf8(answer).unwrap();
+        }
+        let read = tokio::time::timeout(LONG, session.read(&mut buffer)).await.unwrap().unwrap();
+        decoder.push(&buffer[..read]);
+    }
+}
+
+fn frame(control_id: &str) -> Vec<u8> {
+    let mut frame = Vec::new();
+    mllp::encode(&mut frame, message(control_id).as_bytes());
+    frame
+}
+
+const SERIAL_FLOW: &str = "[flow.serial]\nfrom = \"bedboard\"\non = [\"*\"]\nto = \"platform\"\nmapping = \"raw\"\n\
+     pattern = \"event\"\ntarget = \"5 s\"\nowner = \"Tests\"\nescalate = [\"tests\"]\n";
+
+fn with_serial(site: &Site, port: &Path) -> String {
+    let port = port.display();
+    format!(
+        "{}[serial.bedboard]\nport = \"{port}\"\nline = \"9600 8N1\"\nframing = \"mllp\"\n{SERIAL_FLOW}",
+        site.mllp()
+    )
+}
+
 #[test]
 fn takes_messages_from_a_serial_port_and_knows_them_again_over_tcp() {
     let site = Site::new();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let link = site.folder.path().join("bedboard");
-    let links = format!(
-        "{}[serial.bedboard]\nport = \"{}\"\nline = \"9600 8N1\"\nframing = \"mllp\"\n\
-         [flow.serial]\nfrom = \"bedboard\"\non = [\"*\"]\nto = \"platform\"\nmapping = \"raw\"\npattern = \"event\"\n\
-         target = \"5 s\"\nowner = \"Tests\"\nescalate = [\"tests\"]\n",
-        site.mllp(),
-        link.display()
-    );
-    site.configure(&links, &format!("http://127.0.0.1:{}/", free_port()), "");
-    let over_serial = runtime.block_on(async {
+    site.configure(&with_serial(&site, &link), &format!("http://127.0.0.1:{}/", free_port()), "");
+    let (over_serial, over_tcp) = runtime.block_on(async {
         let terminal = Terminal::open(&link).unwrap();
         let _running = Running(site.run().spawn().unwrap());
-        until("the daemon to open the port", || terminal.is_open().then_some(()));
-        let session = terminal.session().unwrap();
-        let mut frame = b"noise before the first frame".to_vec();
-        mllp::encode(&mut frame, message("1").as_bytes());
-        session.write_all(&frame).await.unwrap();
-        let mut decoder = Decoder::new(1 << 20);
-        let mut buffer = [0; 1024];
-        let over_serial = loop {
-            if let Some(Event::Frame(answer)) = decoder.next() {
-                break String::from_utf8(answer).unwrap();
-            }
-            let read = tokio::time::timeout(LONG, session.read(&mut buffer)).await.unwrap().unwrap();
-            decoder.push(&buffer[..read]);
-        };
+        let bytes = [b"noise before the first frame".as_slice(), &frame("1")].concat();
+        let over_serial = exchange_over(&terminal, &bytes).await;
         let port = site.port;
         let over_tcp = tokio::task::spawn_blocking(move || exchange(&mut connect(port), "1")).await.unwrap();
-        assert_eq!(over_serial, over_tcp, "the same message over another link gets the stored answer");
-        over_serial
+        (over_serial, over_tcp)
     });
     assert!(over_serial.contains("MSA|AA|1"));
+    assert_eq!(over_serial, over_tcp, "the same message over another link gets the stored answer");
     assert!(site.log().contains("bytes without a frame"), "{}", site.log());
+}
+
+#[test]
+fn opens_a_serial_port_again_by_its_name_when_the_cable_was_pulled_inside_a_frame() {
+    let site = Site::new();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let link = site.folder.path().join("bedboard");
+    site.configure(&with_serial(&site, &link), &format!("http://127.0.0.1:{}/", free_port()), "");
+    runtime.block_on(async {
+        let terminal = Terminal::open(&link).unwrap();
+        let _running = Running(site.run().spawn().unwrap());
+        assert!(exchange_over(&terminal, &frame("1")).await.contains("MSA|AA|1"));
+        let session = terminal.session().unwrap();
+        session.write_all(&frame("2")[..40]).await.unwrap();
+        drop(session);
+        drop(terminal);
+        until("the lost port to be told", || site.log().contains("link down").then_some(()));
+        // The adapter comes back as another device under the same name.
+        let terminal = Terminal::open(&link).unwrap();
+        assert!(exchange_over(&terminal, &frame("2")).await.contains("MSA|AA|2"));
+        assert!(site.log().contains("link up again"), "{}", site.log());
+    });
 }

@@ -23,15 +23,15 @@
     reason = "a bench"
 )]
 
-mod box_;
 mod client;
+mod daemon;
 
 use std::time::Duration;
 
 use gurney::sim::{reference::GroupCommitSink, sink::HttpSink};
 
-use box_::{Destination, Gurney};
 use client::Load;
+use daemon::{Destination, Gurney};
 
 const SECONDS: u64 = 4;
 const CONNECTIONS: [usize; 3] = [1, 4, 32];
@@ -80,7 +80,7 @@ fn warm(port: u16, connections: usize) {
     client::run(port, connections, Duration::from_millis(500), "warm");
 }
 
-fn line(what: &str, connections: usize, load: &Load, base: &Load, facts: Option<&box_::Facts>) {
+fn line(what: &str, connections: usize, load: &Load, base: &Load, facts: Option<&daemon::Facts>) {
     let (written, memory) = facts.map_or((String::new(), String::new()), |facts| {
         (
             format!("{:.1}", facts.written as f64 / load.messages as f64 / 1024.0),
@@ -103,7 +103,7 @@ fn backlog(messages: usize) {
     println!("filled {messages} messages at {:.0}/s, RSS {:.1} MB", filled.rate(), gurney.memory() as f64 / 1048576.0);
     for how in ["clean stop", "kill -9"] {
         gurney.stop(how == "kill -9");
-        let sink = box_::port_for_later();
+        let sink = daemon::port_for_later();
         gurney = Gurney::restart(folder.path(), Destination::At(sink));
         println!(
             "after {how}: start to first acknowledgement {:.0} ms, RSS {:.1} MB",
