@@ -93,6 +93,8 @@ struct Inner {
     landed: Notify,
     stopping: std::cell::Cell<bool>,
     turns: std::cell::Cell<u64>,
+    /// Outcomes on their way to the journal.
+    recording: std::cell::Cell<usize>,
 }
 
 impl Courier {
@@ -112,6 +114,7 @@ impl Courier {
             landed: Notify::new(),
             stopping: std::cell::Cell::new(false),
             turns: std::cell::Cell::new(0),
+            recording: std::cell::Cell::new(0),
         };
         Self { inner: Rc::new(inner) }
     }
@@ -187,7 +190,9 @@ impl Inner {
         if let Some(want) = want {
             actix_rt::spawn(Rc::clone(self).read(want));
         }
-        let attempt = self.machine.borrow_mut().next(now);
+        // Outcomes that the journal cannot take yet are bounded too (INV-07).
+        let may_deliver = self.recording.get() < limits::IN_FLIGHT_MAX;
+        let attempt = if may_deliver { self.machine.borrow_mut().next(now) } else { None };
         if let Some(attempt) = attempt {
             actix_rt::spawn(Rc::clone(self).deliver(attempt));
         }
@@ -274,6 +279,12 @@ impl Inner {
 
     /// A settlement that the journal cannot take now is offered again: the entry has left the machine and must leave the outbox.
     async fn record(&self, settlement: Settlement) {
+        self.recording.set(self.recording.get() + 1);
+        self.offer(settlement).await;
+        self.recording.set(self.recording.get() - 1);
+    }
+
+    async fn offer(&self, settlement: Settlement) {
         loop {
             match self.plan.journal.send(Settle(settlement.clone())).await {
                 Ok(Ok(())) => return,

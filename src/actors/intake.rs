@@ -16,7 +16,7 @@ use crate::{
     flow::{self, Answer, Flows, Reply, RouteVerdict},
     hl7::{Index, ack::Code, split_messages},
     settings::{Link, WhenRefused},
-    store::writer::Scrap,
+    store::writer::{Latch, Scrap},
     telemetry::{
         LinkSignal, Telemetry,
         labels::{AckCode, FrameFault, Stage},
@@ -65,11 +65,16 @@ struct Pending {
 impl Intake {
     /// Takes a frame in. Everything up to the hand-over happens in this call, so the order of calls is the order of
     /// decisions; the future waits for the commit and gives what to write for each message of the frame.
-    pub fn take(&self, frame: Vec<u8>, index: &mut Index) -> impl Future<Output = Vec<Answered>> + use<> {
+    pub fn take(
+        &self,
+        frame: Vec<u8>,
+        index: &mut Index,
+        latch: &Latch,
+    ) -> impl Future<Output = Vec<Answered>> + use<> {
         fail_point!("frame-received");
         let began = self.clock.elapsed();
         let received_at = self.clock.wall();
-        let pending = self.hand_over(frame, received_at, index);
+        let pending = self.hand_over(frame, received_at, index, latch);
         let intake = self.clone();
         async move {
             let mut answers = Vec::with_capacity(pending.len());
@@ -84,19 +89,19 @@ impl Intake {
     }
 
     /// Several messages in one frame are taken one by one and answered one by one.
-    fn hand_over(&self, frame: Vec<u8>, received_at: Timestamp, index: &mut Index) -> Vec<Pending> {
+    fn hand_over(&self, frame: Vec<u8>, received_at: Timestamp, index: &mut Index, latch: &Latch) -> Vec<Pending> {
         let parts = split_messages(&frame);
         if parts.len() <= 1 {
-            return vec![self.hand_over_one(frame, received_at, index)];
+            return vec![self.hand_over_one(frame, received_at, index, latch)];
         }
         parts
             .into_iter()
             .filter_map(|part| frame.get(part))
-            .map(|message| self.hand_over_one(message.to_vec(), received_at, index))
+            .map(|message| self.hand_over_one(message.to_vec(), received_at, index, latch))
             .collect()
     }
 
-    fn hand_over_one(&self, raw: Vec<u8>, received_at: Timestamp, index: &mut Index) -> Pending {
+    fn hand_over_one(&self, raw: Vec<u8>, received_at: Timestamp, index: &mut Index, latch: &Latch) -> Pending {
         let message = self.flows.understand(self.link, received_at, &raw, index);
         let (code, trigger) = message.kind.split_once('^').unwrap_or((&message.kind, ""));
         self.telemetry.link(self.link).received(received_at, code, trigger);
@@ -105,7 +110,12 @@ impl Intake {
                 self.telemetry.flow(route.flow).error(Stage::Map);
             }
         }
-        let answer = self.journal.send(Accept { message, raw: raw.clone() });
+        // A sender that is told AE goes on with its next message, so nothing is held back for it.
+        let latch = match self.settings.when_refused {
+            WhenRefused::Close => latch.clone(),
+            WhenRefused::Error => Latch::default(),
+        };
+        let answer = self.journal.send(Accept { message, raw: raw.clone(), latch });
         Pending { raw, received_at, answer }
     }
 

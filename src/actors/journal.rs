@@ -10,7 +10,7 @@ use crate::{
     flow::{Answer, Understood},
     store::{
         self, Error,
-        writer::{Order, OrderOutcome, Scrap, Settlement},
+        writer::{Latch, Order, OrderOutcome, Scrap, Settlement},
     },
     units::{Timestamp, limits},
 };
@@ -23,6 +23,8 @@ pub struct Accept {
     pub message: Understood,
     /// Its bytes.
     pub raw: Vec<u8>,
+    /// Shared by the messages of one connection that must not overtake a refused one.
+    pub latch: Latch,
 }
 
 /// Records what became of a delivery.
@@ -74,8 +76,8 @@ impl Actor for Journal {
 impl Handler<Accept> for Journal {
     type Result = ResponseFuture<Answer>;
 
-    fn handle(&mut self, Accept { message, raw }: Accept, _: &mut Self::Context) -> Self::Result {
-        let answer = self.store.accept(message, raw);
+    fn handle(&mut self, Accept { message, raw, latch }: Accept, _: &mut Self::Context) -> Self::Result {
+        let answer = self.store.accept_behind(message, raw, latch);
         Box::pin(async { answer.await.unwrap_or(Answer::Refused) })
     }
 }

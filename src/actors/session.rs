@@ -20,6 +20,7 @@ use tokio::{
 use super::intake::{Answered, Intake};
 use crate::{
     hl7::Index,
+    store::writer::Latch,
     units::limits,
     wire::mllp::{self, Cause, Decoder, Event},
 };
@@ -117,6 +118,7 @@ struct Session<'a> {
     patience: Patience,
     decoder: Decoder,
     index: Index,
+    latch: Latch,
     writing: Vec<u8>,
     unanswered_bytes: usize,
     /// When the frame that is under way began.
@@ -133,6 +135,7 @@ impl<'a> Session<'a> {
             patience,
             decoder: Decoder::new(frame_max),
             index: Index::default(),
+            latch: Latch::default(),
             writing: Vec::new(),
             unanswered_bytes: 0,
             frame_began: None,
@@ -148,7 +151,7 @@ impl<'a> Session<'a> {
                 Event::Frame(frame) => {
                     let bytes = frame.len();
                     self.unanswered_bytes += bytes;
-                    let answers = self.intake.take(frame, &mut self.index);
+                    let answers = self.intake.take(frame, &mut self.index, &self.latch);
                     return Some(Either::Left(async move { (bytes, answers.await) }));
                 }
                 Event::Noise { cause, bytes, count } => {

@@ -51,6 +51,12 @@ impl Ballast {
         Ok(true)
     }
 
+    /// What of `disk_free` is really free: a ballast that was given back is not there to be filled with messages.
+    pub(super) fn free_beside(&self, disk_free: ByteCount) -> ByteCount {
+        let lies = fs::metadata(&self.path).map_or(0, |meta| meta.len());
+        ByteCount(disk_free.0.saturating_sub(self.size.0.saturating_sub(lies)))
+    }
+
     /// Gives the space back; tells whether there was any to give.
     pub(super) fn release(&self) -> Result<bool, Error> {
         self.remove(&self.path)

@@ -102,6 +102,8 @@ struct Thread {
 
 impl Thread {
     fn run(self, orders: &Receiver<Work>, check: Check) {
+        // Upkeep gives way to commits; where the system does not allow that, it competes with them.
+        rustix::process::setpriority_process(None, 10).ok();
         let mut connection = None;
         if check == Check::Due && self.check().is_err() {
             self.shared.damaged();

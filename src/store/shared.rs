@@ -2,7 +2,7 @@
 
 use std::sync::{
     Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering},
 };
 
 use tokio::sync::Notify;
@@ -20,6 +20,7 @@ pub struct Shared {
     progress: AtomicU64,
     failures: AtomicU64,
     turned_away: AtomicU64,
+    unsettled: AtomicUsize,
     log_pages: AtomicU32,
     usage: Mutex<Usage>,
     integrity_bad: AtomicBool,
@@ -35,6 +36,7 @@ impl Shared {
             progress: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             turned_away: AtomicU64::new(0),
+            unsettled: AtomicUsize::new(0),
             log_pages: AtomicU32::new(0),
             usage: Mutex::new(Usage::default()),
             integrity_bad: AtomicBool::new(false),
@@ -127,6 +129,15 @@ impl Shared {
 
     pub(super) fn failed(&self) {
         self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Settlements that a failed commit left over.
+    pub(super) fn unsettled(&self) -> usize {
+        self.unsettled.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_unsettled(&self, n: usize) {
+        self.unsettled.store(n, Ordering::Relaxed);
     }
 
     pub(super) fn turned_away(&self) {

@@ -11,7 +11,7 @@ use super::{
     key::StoreKey,
     open, open_reader, reader,
     rows::Names,
-    writer::{Order, OrderOutcome, Settlement, SettlementKind},
+    writer::{Latch, Order, OrderOutcome, Settlement, SettlementKind},
 };
 use crate::{
     delivery::Want,
@@ -373,5 +373,19 @@ fn refuses_messages_when_the_limit_is_reached_and_takes_them_again_below_it() {
         assert!(n < 19_999, "never refused, or never recovered: refused = {refused}");
     }
     assert!(refused);
+    stop(&journal);
+}
+
+#[test]
+fn refuses_what_came_behind_a_refused_message_of_the_same_connection() {
+    let fixture = Fixture::new();
+    let (journal, _) = fixture.start();
+    let latch = Latch::default();
+    let taken = |n| journal.accept_behind(message(n, 1, &[0]), vec![1], latch.clone()).blocking_recv().unwrap();
+    stored(taken(1));
+    latch.close();
+    assert_eq!(taken(2), Answer::Refused);
+    stored(journal.accept(message(3, 1, &[0]), vec![1]).blocking_recv().unwrap());
+    assert_eq!(fixture.tally("received"), 2);
     stop(&journal);
 }

@@ -2,6 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -146,6 +150,21 @@ pub enum OrderOutcome {
 /// An order with its time and the way back.
 type Ordered = (Order, Timestamp, oneshot::Sender<Result<OrderOutcome, Error>>);
 
+/// Closed by the first message of a connection that was not stored. What came behind it on the same connection is refused as
+/// well: a sender that has several messages under way repeats from the refused one on, and its order holds (INV-03).
+#[derive(Clone, Debug, Default)]
+pub struct Latch(Arc<AtomicBool>);
+
+impl Latch {
+    pub(super) fn close(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Requests gathered for one transaction.
 #[derive(Default)]
 pub(super) struct Batch {
@@ -216,6 +235,7 @@ impl Batch {
     /// further messages.
     pub(super) fn refuse(&mut self, now: Instant) {
         for accept in self.accepts.drain(..) {
+            accept.latch.close();
             // The sender may have gone.
             accept.reply.send(Answer::Refused).ok();
         }

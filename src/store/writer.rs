@@ -43,7 +43,7 @@ use crate::{
     units::{ByteCount, Timestamp, limits},
 };
 
-pub use super::transaction::{Order, OrderOutcome, Scrap, Settlement, SettlementKind};
+pub use super::transaction::{Latch, Order, OrderOutcome, Scrap, Settlement, SettlementKind};
 
 /// Something for the journal thread to do.
 pub(super) enum Request {
@@ -59,6 +59,7 @@ pub(super) enum Request {
 pub(super) struct Accept {
     pub(super) message: Understood,
     pub(super) raw: Vec<u8>,
+    pub(super) latch: Latch,
     pub(super) reply: oneshot::Sender<Answer>,
 }
 
@@ -141,18 +142,30 @@ impl Journal {
         Ok((Self { queue, shared, threads }, names))
     }
 
-    /// Hands a message over. The order of calls is the order of decisions. The answer comes after the durable commit.
+    /// Hands a message over that nothing else depends on. The order of calls is the order of decisions. The answer comes after
+    /// the durable commit.
     pub fn accept(&self, message: Understood, raw: Vec<u8>) -> oneshot::Receiver<Answer> {
+        self.accept_behind(message, raw, Latch::default())
+    }
+
+    /// Hands a message over that is refused if one before it with the same latch was.
+    pub fn accept_behind(&self, message: Understood, raw: Vec<u8>, latch: Latch) -> oneshot::Receiver<Answer> {
         let (reply, answer) = oneshot::channel();
-        self.offer(Request::Accept(Accept { message, raw, reply }));
+        let accept = Accept { message, raw, latch: latch.clone(), reply };
+        if !self.offer(Request::Accept(accept)) {
+            latch.close();
+        }
         answer
     }
 
     /// Records what became of a delivery.
     ///
     /// # Errors
-    /// [`Error::Stopped`] when the thread has ended or has too much to do: the delivery is made again with the same key.
+    /// [`Error::Stopped`] when the thread has ended, has too much to do or cannot write: offer it again later.
     pub fn settle(&self, settlement: Settlement) -> Result<(), Error> {
+        if self.shared.unsettled() >= limits::UNSETTLED_MAX {
+            return Err(Error::Stopped);
+        }
         self.queue.try_send(Request::Settle(settlement)).map_err(|_| Error::Stopped)
     }
 
@@ -185,11 +198,14 @@ impl Journal {
         &self.shared
     }
 
-    /// A full queue drops the reply channel, which its owner reads as a refusal.
-    fn offer(&self, request: Request) {
+    /// Whether there was room. A full queue drops the reply channel, which its owner reads as a refusal.
+    fn offer(&self, request: Request) -> bool {
         match self.queue.try_send(request) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.shared.turned_away(),
+            Ok(()) => true,
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                self.shared.turned_away();
+                false
+            }
         }
     }
 }
@@ -344,7 +360,13 @@ impl Writer {
         }
     }
 
+    /// Commits a batch, and tells couriers how much is left to settle: a store that cannot be written slows them down.
     fn commit(&mut self, batch: &mut Batch) {
+        self.commit_or_refuse(batch);
+        self.shared.set_unsettled(batch.settlements.len());
+    }
+
+    fn commit_or_refuse(&mut self, batch: &mut Batch) {
         let began = batch.take_began().unwrap_or_else(monotonic);
         if self.is_broken && !self.reopen() {
             batch.refuse(monotonic());
@@ -407,6 +429,9 @@ impl Writer {
 
     /// Gather, decide and write one message.
     fn take_in(&mut self, accept: &Accept, deltas: &mut Deltas) -> Result<Answer, rusqlite::Error> {
+        if accept.latch.is_closed() {
+            return Ok(Answer::Refused);
+        }
         let message = &accept.message;
         let facts = self.facts(message)?;
         DECIDING.set(true);
@@ -420,7 +445,10 @@ impl Writer {
             Disposition::Record(poisoned())
         });
         match disposition {
-            Disposition::Refuse => Ok(Answer::Refused),
+            Disposition::Refuse => {
+                accept.latch.close();
+                Ok(Answer::Refused)
+            }
             Disposition::Repeat { original, flows } => {
                 deltas.repeat(&flows);
                 Ok(Answer::Stored(original))
@@ -645,7 +673,7 @@ impl Writer {
         Usage {
             used: ByteCount(database + log.0),
             limit: self.opened.plan.limit,
-            disk_free: disk_free(&self.opened.plan.path).unwrap_or_default(),
+            disk_free: self.opened.ballast.free_beside(disk_free(&self.opened.plan.path).unwrap_or_default()),
             log,
         }
     }

@@ -42,6 +42,8 @@ pub const COMMIT_BATCH_MAX: usize = 128;
 pub const COMMIT_BATCH_BYTES_MAX: usize = 8 << 20;
 /// Messages that may wait for the journal thread.
 pub const JOURNAL_QUEUE_MAX: usize = 4096;
+/// Settlements that may wait for a store that cannot be written; beyond it couriers wait.
+pub const UNSETTLED_MAX: usize = 4096;
 /// Longest time a settled delivery waits for a message commit to ride on.
 pub const SETTLE_DELAY_MAX: Duration = Duration::from_millis(20);
 
