@@ -133,6 +133,10 @@ impl Tree {
 /// Couriers have a thread of their own: a burst of deliveries must not delay acknowledgements.
 fn start_couriers(plan: &Plan, journal: &Addr<Journal>) -> Result<Vec<Addr<Courier>>, Error> {
     let arbiter = Arbiter::new().handle();
+    // Acknowledgements come first when processors are short; without leave to say so, both compete.
+    arbiter.spawn_fn(|| {
+        rustix::process::setpriority_process(None, 5).ok();
+    });
     let mut couriers = Vec::new();
     for (index, destination) in plan.settings.destinations.iter().enumerate() {
         let fails = |source| Error::Destination { name: destination.name.to_string(), source };
