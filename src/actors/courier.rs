@@ -32,7 +32,7 @@ use crate::{
         DestinationSignal, FlowMeter, FlowSignal, StoreSignal, Telemetry,
         labels::{AttemptResult, Stage, StoreOperation},
     },
-    units::limits,
+    units::{Timestamp, limits},
     uplink::{HttpClient, Reply},
 };
 
@@ -271,7 +271,7 @@ impl Inner {
         let now = self.plan.clock.steady();
         let settled = self.machine.borrow_mut().settle(now, attempt.id, outcome);
         let Some(settled) = settled else { return };
-        self.tell(attempt, flow, outcome, &settled, now.since(queued_at));
+        self.tell(attempt, flow, outcome, &settled, (now, now.since(queued_at)));
         if let Some(settlement) = self.settlement(attempt, priority, status, body, settled.verdict) {
             self.record(settlement).await;
         }
@@ -331,9 +331,16 @@ impl Inner {
         })
     }
 
-    fn tell(&self, attempt: Attempt, flow: Option<usize>, outcome: Outcome, settled: &Settled, took: Duration) {
+    fn tell(
+        &self,
+        attempt: Attempt,
+        flow: Option<usize>,
+        outcome: Outcome,
+        settled: &Settled,
+        (now, took): (Timestamp, Duration),
+    ) {
         let meter = self.plan.telemetry.destination(self.plan.destination);
-        let up = self.machine.borrow().view(self.plan.clock.steady()).up.unwrap_or(true);
+        let up = self.machine.borrow().view(now).up.unwrap_or(true);
         meter.attempted(AttemptResult::of(outcome.label()).unwrap_or(AttemptResult::Retry), up);
         match settled.verdict {
             Verdict::Delivered => self.flow_meter(flow).delivered(took),
@@ -343,7 +350,6 @@ impl Inner {
             Verdict::Stopped { status } => meter.tell(DestinationSignal::Stopped { entry: attempt.id, status }),
             Verdict::RetryAt { .. } => {}
         }
-        let now = self.plan.clock.steady();
         for change in &settled.changes {
             meter.tell(match *change {
                 Change::Opened { endpoint, until } => {
