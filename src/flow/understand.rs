@@ -9,7 +9,7 @@ use super::{Fault, Route, RouteVerdict, Understood};
 use crate::{
     hl7::{Index, Message, ack},
     mapping::{self, Map, Refusal, Registry},
-    settings::{Flow, Mapping, Settings, TypePattern},
+    settings::{Flow, Mapping, Settings},
     units::Timestamp,
 };
 
@@ -109,11 +109,12 @@ impl Flows {
 
     fn routes(&self, link: usize, message: &Message<'_>, understood: &Understood) -> Vec<Route> {
         let kind = message.message_type();
+        let (code, trigger) = (String::from_utf8_lossy(kind.code), String::from_utf8_lossy(kind.trigger));
         let candidates = self.by_link.get(link).map(Vec::as_slice).unwrap_or_default();
         candidates
             .iter()
             .filter_map(|at| Some((*at, self.flows.get(*at)?)))
-            .filter(|(_, flow)| flow.on.iter().any(|pattern| matches(pattern, kind.code, kind.trigger)))
+            .filter(|(_, flow)| flow.on.iter().any(|pattern| pattern.matches(&code, &trigger)))
             .map(|(at, _)| Route { flow: at, verdict: self.verdict(at, message, understood) })
             .collect()
     }
@@ -158,12 +159,6 @@ fn ordering_key(message: &Message<'_>, link: usize) -> u64 {
         }
     }
     short_hash(&[b"link", &link.to_be_bytes()])
-}
-
-/// Whether MSH-9 fits a pattern of the configuration.
-fn matches(pattern: &TypePattern, code: &[u8], trigger: &[u8]) -> bool {
-    let fits = |wanted: &Option<String>, found: &[u8]| wanted.as_ref().is_none_or(|wanted| wanted.as_bytes() == found);
-    fits(&pattern.code, code) && fits(&pattern.trigger, trigger)
 }
 
 /// `ADT^A03`, from bytes that may be anything: what is not a letter, digit or underscore is left out, and the length is bounded, because this

@@ -397,19 +397,16 @@ impl Writer {
 
     fn try_transact(&mut self, batch: &Batch, deltas: &mut Deltas) -> Result<Vec<Answer>, rusqlite::Error> {
         execute(&self.opened.connection, "BEGIN IMMEDIATE")?;
-        let result = self.write(batch, deltas);
-        match result {
-            Ok(answers) => {
-                fail_point!("commit-before");
-                execute(&self.opened.connection, "COMMIT")?;
-                Ok(answers)
-            }
-            Err(error) => {
-                // A failed statement may have rolled the transaction back already.
-                execute(&self.opened.connection, "ROLLBACK").ok();
-                Err(error)
-            }
+        let result = self.write(batch, deltas).and_then(|answers| {
+            fail_point!("commit-before");
+            execute(&self.opened.connection, "COMMIT")?;
+            Ok(answers)
+        });
+        if result.is_err() {
+            // A failed statement may have rolled the transaction back already.
+            execute(&self.opened.connection, "ROLLBACK").ok();
         }
+        result
     }
 
     fn write(&mut self, batch: &Batch, deltas: &mut Deltas) -> Result<Vec<Answer>, rusqlite::Error> {
