@@ -22,7 +22,7 @@ use crate::{
         labels::{AckCode, FrameFault, Stage},
     },
     units::Timestamp,
-    wire::mllp::Cause,
+    wire::Cause,
 };
 
 /// What a link needs to take messages in.
@@ -171,6 +171,9 @@ const fn fault(cause: Cause) -> FrameFault {
     match cause {
         Cause::Oversize => FrameFault::Oversize,
         Cause::Timeout => FrameFault::Timeout,
+        Cause::Checksum | Cause::Length => FrameFault::Checksum,
+        Cause::Parity => FrameFault::Parity,
+        Cause::Overrun => FrameFault::Overrun,
         _ => FrameFault::Framing,
     }
 }

@@ -165,6 +165,7 @@ impl<'a> Session<'a> {
                         return Some(Either::Right(ready((0, vec![answer]))));
                     }
                 }
+                Event::Count(_) | Event::Sent | Event::Unsent(_) => {}
             }
         }
     }

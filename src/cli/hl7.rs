@@ -92,6 +92,7 @@ fn frames(bytes: &[u8]) -> Vec<Vec<u8>> {
         match event {
             Event::Frame(payload) => frames.push(payload),
             Event::Noise { cause, count, .. } => note(&format!("note: {count} bytes between or in frames: {cause}")),
+            Event::Count(_) | Event::Sent | Event::Unsent(_) => {}
         }
     }
     frames

@@ -21,6 +21,7 @@ use std::{collections::VecDeque, fmt, mem};
 
 use memchr::{memchr, memchr2};
 
+pub use super::{Cause, Event};
 use crate::units::limits;
 
 /// Start of a frame.
@@ -36,108 +37,6 @@ pub fn encode(out: &mut Vec<u8>, payload: &[u8]) {
     out.push(VT);
     out.extend_from_slice(payload);
     out.extend_from_slice(&[FS, CR]);
-}
-
-/// What the decoder found in the bytes.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Event {
-    /// The payload of a complete frame.
-    Frame(Vec<u8>),
-    /// Something that is not a plain frame. A complete frame whose end was odd is followed by one of these.
-    Noise {
-        /// What it was.
-        cause: Cause,
-        /// Its first bytes; may hold patient data.
-        bytes: Vec<u8>,
-        /// How many bytes it had, kept or not.
-        count: u64,
-    },
-}
-
-impl fmt::Debug for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Frame(payload) => write!(f, "Frame({} bytes)", payload.len()),
-            Self::Noise { cause, count, .. } => write!(f, "Noise({cause}, {count} bytes)"),
-        }
-    }
-}
-
-/// Why bytes were not a plain frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Cause {
-    /// NUL, CR, LF, tab or blank between frames.
-    Padding,
-    /// A byte order mark between frames, alone or with padding.
-    ByteOrderMark,
-    /// Any other bytes between frames.
-    Garbage,
-    /// A frame without a payload.
-    Empty,
-    /// FS without CR at the end of a frame; the frame was taken.
-    MissingReturn,
-    /// FS inside a payload; kept.
-    SeparatorInside,
-    /// VT inside a frame: what came before it was abandoned.
-    Restarted,
-    /// A frame larger than the link takes.
-    Oversize,
-    /// The stream ended inside a frame.
-    Partial,
-    /// The peer took too long to complete a frame.
-    Timeout,
-}
-
-impl Cause {
-    /// Every cause, for labels that exist from the start.
-    pub const ALL: [Self; 10] = [
-        Self::Padding,
-        Self::ByteOrderMark,
-        Self::Garbage,
-        Self::Empty,
-        Self::MissingReturn,
-        Self::SeparatorInside,
-        Self::Restarted,
-        Self::Oversize,
-        Self::Partial,
-        Self::Timeout,
-    ];
-
-    /// The cause as a label.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Padding => "padding",
-            Self::ByteOrderMark => "byte_order_mark",
-            Self::Garbage => "garbage",
-            Self::Empty => "empty",
-            Self::MissingReturn => "missing_return",
-            Self::SeparatorInside => "separator_inside",
-            Self::Restarted => "restarted",
-            Self::Oversize => "oversize",
-            Self::Partial => "partial",
-            Self::Timeout => "timeout",
-        }
-    }
-
-    /// The `kind` of the frame error metric it belongs to.
-    pub const fn kind(self) -> &'static str {
-        match self {
-            Self::Oversize => "oversize",
-            Self::Timeout => "timeout",
-            _ => "framing",
-        }
-    }
-
-    /// Whether a message was, or may have been, lost by it, so that a person should look.
-    pub const fn lost_a_frame(self) -> bool {
-        matches!(self, Self::Garbage | Self::Restarted | Self::Oversize | Self::Partial | Self::Timeout)
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 /// Where the decoder stands in the stream.

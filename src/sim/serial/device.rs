@@ -235,7 +235,7 @@ async fn answer(shared: &Shared, session: &Session<'_>, control_id: &str) -> io:
 fn judge(shared: &Shared, event: &Event, control_id: &str, sent: Instant) -> Option<Outcome> {
     let reply = match event {
         Event::Frame(payload) => ack::read(payload).ok(),
-        Event::Noise { .. } => None,
+        Event::Noise { .. } | Event::Count(_) | Event::Sent | Event::Unsent(_) => None,
     };
     let reply = reply.filter(|reply| reply.control_id == control_id.as_bytes());
     match reply.and_then(|reply| reply.code) {
