@@ -8,6 +8,7 @@ pub mod courier;
 pub mod intake;
 pub mod journal;
 pub mod mllp_listener;
+mod protocol;
 pub mod serial_port;
 pub mod session;
 pub mod tls;

@@ -128,6 +128,16 @@ pub enum LinkWire {
     Serial(SerialPort),
 }
 
+impl LinkWire {
+    /// How the ends of a message are marked.
+    pub const fn framing(&self) -> Framing {
+        match self {
+            Self::MllpServer(_) => Framing::Mllp,
+            Self::Serial(port) => port.framing,
+        }
+    }
+}
+
 /// Acknowledgement mode of a link (HL7 v2.5.1 chapter 2, 2.9.2 and 2.9.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AckMode {
@@ -210,6 +220,15 @@ pub struct SerialPort {
     pub flow_control: FlowControl,
     /// What the bytes mean.
     pub framing: Framing,
+}
+
+impl SerialPort {
+    /// Time that one character takes on the line, start, parity and stop bits included.
+    pub fn character_time(&self) -> Duration {
+        let parity = if self.parity == Parity::None { 0 } else { 1 };
+        let bits = 1 + u32::from(self.data_bits) + parity + u32::from(self.stop_bits);
+        Duration::from_secs(1) * bits / self.baud.max(1)
+    }
 }
 
 /// Parity of a serial line.

@@ -15,14 +15,14 @@ use super::{
 use crate::{
     flow::{self, Answer, Flows, Reply, RouteVerdict},
     hl7::{Index, ack::Code, split_messages},
-    settings::{Link, WhenRefused},
+    settings::{Framing, Link, WhenRefused},
     store::writer::{Latch, Scrap},
     telemetry::{
         LinkSignal, Telemetry,
-        labels::{AckCode, FrameFault, Stage},
+        labels::{AckCode, FrameFault, LinkEvent, Stage},
     },
     units::Timestamp,
-    wire::Cause,
+    wire::{Cause, Happening},
 };
 
 /// What a link needs to take messages in.
@@ -132,10 +132,24 @@ impl Intake {
         self.written(reply, began)
     }
 
-    /// Answers a frame that outgrew the link's bound, from its first bytes.
-    pub fn oversize(&self, head: &[u8]) -> Answered {
+    /// Answers a frame that outgrew the link's bound, from its first bytes; `None` where the line itself says no.
+    pub fn oversize(&self, head: &[u8]) -> Option<Answered> {
         let now = self.clock.wall();
-        self.written(flow::oversize(head, self.settings.ack, now, &self.zone), self.clock.elapsed())
+        let answers = matches!(self.settings.wire.framing(), Framing::Mllp);
+        answers.then(|| self.written(flow::oversize(head, self.settings.ack, now, &self.zone), self.clock.elapsed()))
+    }
+
+    /// Counts something of the link layer.
+    pub fn happened(&self, happening: Happening) {
+        self.telemetry.link(self.link).happened(match happening {
+            Happening::NakSent => LinkEvent::NakSent,
+            Happening::NakReceived => LinkEvent::NakReceived,
+            Happening::Retransmitted => LinkEvent::Retransmitted,
+            Happening::DuplicateFrame => LinkEvent::DuplicateFrame,
+            Happening::Contention => LinkEvent::Contention,
+            Happening::Interrupted => LinkEvent::Interrupted,
+            Happening::Resynchronised => LinkEvent::Resynchronised,
+        });
     }
 
     /// Counts bytes that were not a plain frame, and keeps their beginning for a person.

@@ -22,7 +22,8 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{
     intake::Intake,
-    session::{End, OnAbandoned, Patience, serve},
+    protocol,
+    session::{End, OnFailure, Patience, serve},
 };
 use crate::{
     settings::MllpServer,
@@ -171,12 +172,13 @@ impl Shared {
         if let Err(error) = prepare(&stream) {
             return End::Failed(error);
         }
-        let patience = Patience { idle: Some(self.server.idle_timeout), on_abandoned: OnAbandoned::Close };
+        let patience = Patience { idle: Some(self.server.idle_timeout), on_failure: OnFailure::Close };
+        let mut line = protocol::line(&self.intake.settings);
         let Some(acceptor) = &self.acceptor else {
-            return serve(&mut stream, &self.intake, patience, stopping).await;
+            return serve(&mut stream, line.as_mut(), &self.intake, patience, stopping).await;
         };
         match timeout(limits::HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
-            Ok(Ok(mut stream)) => serve(&mut stream, &self.intake, patience, stopping).await,
+            Ok(Ok(mut stream)) => serve(&mut stream, line.as_mut(), &self.intake, patience, stopping).await,
             Ok(Err(error)) => {
                 self.intake.telemetry.link(self.intake.link).tell(LinkSignal::PeerRefused { peer, why: Refusal::Tls });
                 End::Failed(error)

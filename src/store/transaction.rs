@@ -160,7 +160,8 @@ impl Latch {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn is_closed(&self) -> bool {
+    /// Whether a message was not stored.
+    pub fn is_closed(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }

@@ -82,6 +82,8 @@ catalogue! {
         "Unix time of the last complete message on the interface; 0 before the first.";
     interface_frame_errors_total: IntCounterVec = "gurney_interface_frame_errors_total", ["interface", "kind"],
         "Frames rejected below the message layer.";
+    interface_link_events_total: IntCounterVec = "gurney_interface_link_events_total", ["interface", "event"],
+        "What happened on the link layer below frames: refusals, repeats, contention.";
     interface_received_bytes_total: IntCounterVec = "gurney_interface_received_bytes_total", ["interface"],
         "Bytes received from peers.";
 

@@ -71,6 +71,24 @@ labels! {
         Oversize = "oversize",
     }
 
+    /// Something of the link layer below frames.
+    LinkEvent {
+        /// We refused a frame.
+        NakSent = "nak_sent",
+        /// The peer refused a frame of ours.
+        NakReceived = "nak_received",
+        /// We sent a frame again.
+        Retransmitted = "retransmitted",
+        /// The peer repeated a frame that was taken.
+        DuplicateFrame = "duplicate_frame",
+        /// Both ends asked for the line at once.
+        Contention = "contention",
+        /// The receiver asked the sender to stop.
+        Interrupted = "interrupted",
+        /// The line was found again after bytes that made no sense.
+        Resynchronised = "resynchronised",
+    }
+
     /// Why a peer was not let in.
     Refusal {
         /// Its address is not on the list.
@@ -206,6 +224,7 @@ mod tests {
     fn knows_the_place_of_every_label() {
         check::<AckCode>();
         check::<FrameFault>();
+        check::<LinkEvent>();
         check::<Refusal>();
         check::<Ending>();
         check::<Stage>();

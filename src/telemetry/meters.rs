@@ -7,7 +7,9 @@ use prometheus::{Gauge, Histogram, IntCounter, IntGauge};
 
 use super::{
     catalogue::{Catalogue, PerLabel},
-    labels::{AckCode, AttemptResult, Ending, FrameFault, Label, Loss, Refusal, Stage, StoreLevel, StoreOperation},
+    labels::{
+        AckCode, AttemptResult, Ending, FrameFault, Label, LinkEvent, Loss, Refusal, Stage, StoreLevel, StoreOperation,
+    },
 };
 use crate::{
     ids::Name,
@@ -26,6 +28,7 @@ pub struct LinkMeter {
     lost: IntCounter,
     last_message: Gauge,
     frame_errors: PerLabel<IntCounter>,
+    link_events: PerLabel<IntCounter>,
     bytes: IntCounter,
     types: Vec<(TypePattern, IntCounter)>,
     other_types: IntCounter,
@@ -56,6 +59,9 @@ impl LinkMeter {
             frame_errors: PerLabel::new::<FrameFault>(|kind| {
                 families.interface_frame_errors_total.with_label_values(&[link.name.as_str(), kind])
             }),
+            link_events: PerLabel::new::<LinkEvent>(|event| {
+                families.interface_link_events_total.with_label_values(&[link.name.as_str(), event])
+            }),
             bytes: families.interface_received_bytes_total.with_label_values(&name),
             types: known_types(patterns, received),
             other_types: received("other"),
@@ -71,6 +77,11 @@ impl LinkMeter {
     /// Counts bytes taken off the wire, whatever they are.
     pub fn bytes(&self, count: usize) {
         self.bytes.inc_by(count as u64);
+    }
+
+    /// Counts something of the link layer.
+    pub fn happened(&self, event: LinkEvent) {
+        self.link_events.at(event).inc();
     }
 
     /// Counts a complete message by its MSH-9.

@@ -33,6 +33,10 @@ pub const CONNECTIONS_MAX: usize = 256;
 pub const CONNECTIONS_PER_PEER_MAX: usize = 64;
 /// Time a peer has to complete a frame it began.
 pub const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
+/// Shortest silence inside a frame after which a serial line is taken to have lost the rest of it.
+pub const SERIAL_GAP_MIN: Duration = Duration::from_secs(2);
+/// Character times of silence inside a frame after which the same holds on a slow line.
+pub const SERIAL_GAP_CHARACTERS: u32 = 20;
 /// Silence after which an idle connection is closed; TCP keepalive finds dead peers earlier.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 /// Time a peer has to take an acknowledgement off the socket.
