@@ -134,7 +134,10 @@ impl Commits {
             return;
         }
         if self.written > 0 {
-            return self.again(now, Unsent::NoAnswer, out);
+            self.again(now, Unsent::NoAnswer, out);
+        }
+        if self.written > 0 {
+            return;
         }
         while let Some((block, at)) = self.awaited.front().copied()
             && at.plus(self.timeout) <= now

@@ -363,6 +363,23 @@ fn bears_with_peers_that_commit_replies_and_with_peers_that_do_not() {
 }
 
 #[test]
+fn forgets_an_old_reply_in_the_tick_that_gives_a_message_up() {
+    let mut bench = Bench::new(Options { resends: 1, ..TWO });
+    bench.send(b"MSH|1\r");
+    bench.send(b"MSH|2\r");
+    bench.receive(b"\x0bMSH|7\r\x1c\r");
+    bench.answer(taken(&[b"A7\r"]));
+    bench.receive(NOT_COMMITTED);
+    bench.line.transmit();
+    bench.wait(10_000);
+    assert!(std::iter::from_fn(|| bench.line.next()).any(|event| event == Event::Unsent(Unsent::NoAnswer)));
+    bench.wait(9999);
+    bench.expect(b"", &[]);
+    bench.wait(1);
+    bench.expect(b"\x0bMSH|2\r\x1c\r", &[]);
+}
+
+#[test]
 fn bounds_what_it_remembers_of_replies() {
     let mut bench = Bench::new(TWO);
     for _ in 0..10_000 {
