@@ -9,6 +9,7 @@ use crate::{hl7_corpus::CORPUS, wire::Happening};
 const ONE: Options = Options {
     bounds: Bounds { frame_max: 4096, frame_timeout: Duration::from_secs(30), gap_max: None },
     release: Release::One,
+    wide: Wide::No,
     commit_timeout: Duration::from_secs(10),
     resends: 2,
 };
