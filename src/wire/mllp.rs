@@ -22,12 +22,16 @@ use std::{collections::VecDeque, fmt, mem};
 
 use memchr::{memchr, memchr2};
 
-pub use self::line::{MllpLine, Options, Release};
+pub use self::{
+    line::{MllpLine, Options, Release},
+    wide::Wide,
+};
 pub use super::{Cause, Event};
 use crate::units::limits;
 
 mod commit;
 mod line;
+mod wide;
 
 /// Start of a frame.
 const VT: u8 = 0x0b;
@@ -164,10 +168,7 @@ impl Decoder {
     /// Between frames: passes over bytes up to the next VT.
     fn pass_over<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
         let Some(at) = memchr(VT, bytes) else {
-            self.skipped.add(bytes);
-            if self.skipped.count >= limits::SKIPPED_RUN_BYTES_MAX {
-                self.report_skipped();
-            }
+            self.skip(bytes);
             return &[];
         };
         let (skipped, rest) = split_at_mark(bytes, at);
@@ -175,6 +176,13 @@ impl Decoder {
         self.report_skipped();
         self.begin();
         rest
+    }
+
+    fn skip(&mut self, bytes: &[u8]) {
+        self.skipped.add(bytes);
+        if self.skipped.count >= limits::SKIPPED_RUN_BYTES_MAX {
+            self.report_skipped();
+        }
     }
 
     /// In a frame: collects bytes up to the next VT or FS.

@@ -13,7 +13,7 @@
 
 use std::{collections::VecDeque, mem, time::Duration};
 
-use super::{CR, FS, VT, encode};
+use super::Wide;
 use crate::{
     units::{Timestamp, limits},
     wire::{Cause, Event, Happening, Unsent},
@@ -27,23 +27,24 @@ pub(super) const NAK: u8 = 0x15;
 /// What a machine gives to its shell.
 #[derive(Default)]
 pub(super) struct Out {
+    pub(super) wide: Wide,
     pub(super) events: VecDeque<Event>,
     pub(super) writing: Vec<u8>,
 }
 
 impl Out {
-    /// Writes a block of the one byte `says`.
+    /// Writes a frame.
+    pub(super) fn frame(&mut self, payload: &[u8]) {
+        self.wide.encode(&mut self.writing, payload);
+    }
+
+    /// Writes a block that `says` ACK or NAK.
     pub(super) fn commit(&mut self, says: u8) {
-        self.writing.extend_from_slice(&[VT, says, FS, CR]);
+        self.wide.encode_one(&mut self.writing, says);
         if says == NAK {
             self.events.push_back(Event::Count(Happening::NakSent));
         }
     }
-}
-
-/// Whether MLLP can carry `payload`: not if it is empty or holds its marks.
-pub(super) fn fits(payload: &[u8]) -> bool {
-    !payload.is_empty() && memchr::memchr2(VT, FS, payload).is_none()
 }
 
 /// Messages of our own, and the blocks the peer has not answered.
@@ -134,7 +135,10 @@ impl Commits {
             return;
         }
         if self.written > 0 {
-            return self.again(now, Unsent::NoAnswer, out);
+            self.again(now, Unsent::NoAnswer, out);
+        }
+        if self.written > 0 {
+            return;
         }
         while let Some((block, at)) = self.awaited.front().copied()
             && at.plus(self.timeout) <= now
@@ -173,7 +177,7 @@ impl Commits {
             && self.awaited.is_empty()
             && let Some(message) = self.messages.front()
         {
-            if fits(message) {
+            if out.wide.fits(message) {
                 self.write(now, out);
             } else {
                 self.messages.pop_front();
@@ -184,7 +188,7 @@ impl Commits {
 
     fn write(&mut self, now: Timestamp, out: &mut Out) {
         let Some(message) = self.messages.front() else { return };
-        encode(&mut out.writing, message);
+        out.frame(message);
         self.written = self.written.saturating_add(1);
         self.written_at = now;
         self.awaited.push_back((Block::Message, now));

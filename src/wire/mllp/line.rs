@@ -23,8 +23,8 @@ use std::{collections::VecDeque, fmt, mem, time::Duration};
 
 use super::{
     Decoder, EVENTS_KEPT,
-    commit::{ACK, Commits, NAK, Out, fits},
-    encode,
+    commit::{ACK, Commits, NAK, Out},
+    wide::{Aligner, Wide},
 };
 use crate::{
     units::{Timestamp, limits},
@@ -38,6 +38,8 @@ pub struct Options {
     pub bounds: Bounds,
     /// Whether blocks are committed. Release 1 unless both ends are set to release 2.
     pub release: Release,
+    /// Whether marks and text are UTF-16. [`Wide::No`].
+    pub wide: Wide,
     /// Release 2: time the peer has to commit a message of ours. 10 s.
     pub commit_timeout: Duration,
     /// Release 2: how often a message of ours is sent again after a NAK or no answer. 2.
@@ -50,6 +52,7 @@ impl Default for Options {
         Self {
             bounds: Bounds { frame_max, frame_timeout: limits::FRAME_TIMEOUT, gap_max: None },
             release: Release::One,
+            wide: Wide::No,
             commit_timeout: limits::COMMIT_TIMEOUT,
             resends: limits::COMMIT_RESENDS,
         }
@@ -69,6 +72,8 @@ pub enum Release {
 pub struct MllpLine {
     bounds: Bounds,
     decoder: Decoder,
+    /// In UTF-16 only.
+    aligner: Option<Aligner>,
     out: Out,
     /// When the frame under way began, and which one it is.
     began: (u64, Timestamp),
@@ -101,7 +106,8 @@ impl MllpLine {
         Self {
             bounds: options.bounds,
             decoder: Decoder::new(options.bounds.frame_max),
-            out: Out::default(),
+            aligner: Aligner::new(options.wide),
+            out: Out { wide: options.wide, ..Out::default() },
             began: (0, Timestamp(0)),
             received_at: Timestamp(0),
             committing: (options.release == Release::Two).then(committing),
@@ -112,8 +118,11 @@ impl MllpLine {
     fn collect(&mut self, now: Timestamp) {
         while let Some(event) = self.decoder.next() {
             match event {
-                Event::Frame(payload) if matches!(payload[..], [ACK | NAK]) => self.take_commit(now, payload),
                 Event::Frame(payload) => {
+                    if let Some(says @ (ACK | NAK)) = self.out.wide.single(&payload) {
+                        self.take_commit(now, says, payload);
+                        continue;
+                    }
                     if let Some(committing) = &mut self.committing {
                         committing.owed.push_back(Owed::Answer);
                     }
@@ -128,12 +137,15 @@ impl MllpLine {
     }
 
     /// Takes a payload that is ACK or NAK.
-    fn take_commit(&mut self, now: Timestamp, payload: Vec<u8>) {
+    fn take_commit(&mut self, now: Timestamp, says: u8, payload: Vec<u8>) {
         let next = self.decoder.events.front();
         let is_exact = !matches!(next, Some(Event::Noise { cause: Cause::MissingReturn, .. }));
-        match (&mut self.committing, payload.first()) {
-            (Some(committing), Some(says)) if is_exact => committing.commits.take(now, *says, &mut self.out),
-            _ => self.out.events.push_back(Event::Noise { cause: Cause::Malformed, bytes: payload, count: 1 }),
+        match &mut self.committing {
+            Some(committing) if is_exact => committing.commits.take(now, says, &mut self.out),
+            _ => {
+                let count = u64::try_from(payload.len()).unwrap_or(u64::MAX);
+                self.out.events.push_back(Event::Noise { cause: Cause::Malformed, bytes: payload, count });
+            }
         }
     }
 
@@ -172,7 +184,10 @@ impl MllpLine {
 
 impl Line for MllpLine {
     fn receive(&mut self, now: Timestamp, bytes: &[u8]) {
-        self.decoder.push(bytes);
+        match &mut self.aligner {
+            None => self.decoder.push(bytes),
+            Some(aligner) => aligner.push(&mut self.decoder, bytes),
+        }
         self.received_at = now;
         self.collect(now);
         // However slowly its bytes drip and however late the clock is read, a frame has its time and no more.
@@ -183,6 +198,9 @@ impl Line for MllpLine {
     }
 
     fn damaged(&mut self, now: Timestamp, fault: LineFault) {
+        if let Some(aligner) = &mut self.aligner {
+            aligner.damage(&self.decoder);
+        }
         self.decoder.damage(fault.cause());
         self.received_at = now;
         self.collect(now);
@@ -220,7 +238,7 @@ impl Line for MllpLine {
             return committing.answer(now, answer, &mut self.out);
         }
         if let Answer::Taken(replies) = answer {
-            replies.iter().for_each(|reply| encode(&mut self.out.writing, reply));
+            replies.iter().for_each(|reply| self.out.frame(reply));
         }
     }
 
@@ -228,10 +246,10 @@ impl Line for MllpLine {
         if let Some(committing) = &mut self.committing {
             return committing.commits.send(now, payload, &mut self.out);
         }
-        if !fits(&payload) {
+        if !self.out.wide.fits(&payload) {
             return self.out.events.push_back(Event::Unsent(Unsent::Unfit));
         }
-        encode(&mut self.out.writing, &payload);
+        self.out.frame(&payload);
         self.out.events.push_back(Event::Sent);
     }
 
@@ -244,6 +262,9 @@ impl Line for MllpLine {
     }
 
     fn end(&mut self, now: Timestamp) {
+        if let Some(aligner) = &mut self.aligner {
+            aligner.finish(&mut self.decoder);
+        }
         self.decoder.finish();
         self.collect(now);
         if let Some(committing) = &mut self.committing {
@@ -262,7 +283,7 @@ impl Committing {
             Answer::Taken(replies) => {
                 out.commit(ACK);
                 for reply in &replies {
-                    encode(&mut out.writing, reply);
+                    out.frame(reply);
                     self.commits.replied(now);
                 }
             }

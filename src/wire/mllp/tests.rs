@@ -428,7 +428,7 @@ proptest! {
     }
 }
 
-fn frames(events: &[Event]) -> Vec<&[u8]> {
+pub(super) fn frames(events: &[Event]) -> Vec<&[u8]> {
     events
         .iter()
         .filter_map(|event| match event {

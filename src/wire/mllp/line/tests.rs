@@ -9,6 +9,7 @@ use crate::{hl7_corpus::CORPUS, wire::Happening};
 const ONE: Options = Options {
     bounds: Bounds { frame_max: 4096, frame_timeout: Duration::from_secs(30), gap_max: None },
     release: Release::One,
+    wide: Wide::No,
     commit_timeout: Duration::from_secs(10),
     resends: 2,
 };
@@ -360,6 +361,23 @@ fn bears_with_peers_that_commit_replies_and_with_peers_that_do_not() {
     bench.receive(COMMITTED);
     bench.send(b"MSH|11\r");
     bench.expect(b"\x0b\x06\x1c\r\x0bA3\r\x1c\r\x0bMSH|11\r\x1c\r", &[frame(b"MSH|3\r"), Event::Sent]);
+}
+
+#[test]
+fn forgets_an_old_reply_in_the_tick_that_gives_a_message_up() {
+    let mut bench = Bench::new(Options { resends: 1, ..TWO });
+    bench.send(b"MSH|1\r");
+    bench.send(b"MSH|2\r");
+    bench.receive(b"\x0bMSH|7\r\x1c\r");
+    bench.answer(taken(&[b"A7\r"]));
+    bench.receive(NOT_COMMITTED);
+    bench.line.transmit();
+    bench.wait(10_000);
+    assert!(std::iter::from_fn(|| bench.line.next()).any(|event| event == Event::Unsent(Unsent::NoAnswer)));
+    bench.wait(9999);
+    bench.expect(b"", &[]);
+    bench.wait(1);
+    bench.expect(b"\x0bMSH|2\r\x1c\r", &[]);
 }
 
 #[test]
