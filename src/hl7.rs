@@ -27,6 +27,7 @@ mod index;
 mod message;
 mod path;
 pub mod show;
+mod text;
 
 pub use batch::split_messages;
 pub use charset::{Charset, Choice, Encoding, Why};
@@ -35,8 +36,11 @@ pub use escape::{EscapeFindings, escape, unescape};
 pub use index::{Expected, Findings, Found, Index, ParseError};
 pub use message::{Component, Field, Message, MessageType, Repetition, Segment, Value};
 pub use path::{Path, PathError};
+pub use text::Text;
 
 #[cfg(test)]
 mod corpus_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod text_tests;

@@ -80,7 +80,10 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let mut pending = FuturesOrdered::new();
     let mut buffer = vec![0; READ_BYTES];
     loop {
+        // What comes behind a long batch waits until all of it is answered: it must not overtake (INV-03).
+        session.is_held &= !pending.is_empty();
         while pending.len() < limits::UNANSWERED_FRAMES_MAX
+            && !session.is_held
             && let Some(answers) = session.next_answers()
         {
             pending.push_back(answers);
@@ -94,8 +97,9 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             return end;
         }
         let is_open = session.end.is_none();
-        let has_room =
-            pending.len() < limits::UNANSWERED_FRAMES_MAX && session.unanswered_bytes < limits::UNANSWERED_BYTES_MAX;
+        let has_room = pending.len() < limits::UNANSWERED_FRAMES_MAX
+            && session.unanswered_bytes < limits::UNANSWERED_BYTES_MAX
+            && !session.is_held;
         let deadline = session.deadline();
         tokio::select! {
             biased;
@@ -121,6 +125,8 @@ struct Session<'a> {
     latch: Latch,
     writing: Vec<u8>,
     unanswered_bytes: usize,
+    /// Whether a long batch is being taken.
+    is_held: bool,
     /// When the frame that is under way began.
     frame_began: Option<Instant>,
     last_read: Instant,
@@ -138,6 +144,7 @@ impl<'a> Session<'a> {
             latch: Latch::default(),
             writing: Vec::new(),
             unanswered_bytes: 0,
+            is_held: false,
             frame_began: None,
             last_read: Instant::now(),
             end: None,
@@ -151,6 +158,7 @@ impl<'a> Session<'a> {
                 Event::Frame(frame) => {
                     let bytes = frame.len();
                     self.unanswered_bytes += bytes;
+                    self.is_held = Intake::is_long(&frame);
                     let answers = self.intake.take(frame, &mut self.index, &self.latch);
                     return Some(Either::Left(async move { (bytes, answers.await) }));
                 }
