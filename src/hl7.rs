@@ -26,6 +26,7 @@ mod escape;
 mod index;
 mod message;
 mod path;
+pub mod repetition;
 pub mod show;
 mod text;
 

@@ -39,7 +39,7 @@ fn site(links: usize, flows: usize, destinations: usize) -> Settings {
                 frame_max: ByteCount(1 << 20),
                 zone: None,
                 charset: None,
-                batch_ack: crate::settings::BatchAck::Each,
+                batch_ack: BatchAck::Each,
                 frame_timeout: seconds(30),
                 wire: LinkWire::Serial(SerialPort {
                     port: PathBuf::from("/dev/null"),

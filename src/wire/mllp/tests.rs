@@ -371,6 +371,7 @@ fn assert_accounted(bytes: &[u8], events: &[Event]) {
             Event::Frame(payload) => u64::try_from(payload.len()).unwrap(),
             Event::Noise { cause: Cause::SeparatorInside | Cause::MissingReturn, .. } => 0,
             Event::Noise { count, .. } => *count,
+            Event::Count(_) | Event::Sent | Event::Unsent(_) => 0,
         })
         .sum();
     let marks = bytes.iter().filter(|byte| [VT, FS, CR].contains(byte)).count();
@@ -412,7 +413,7 @@ fn frames(events: &[Event]) -> Vec<&[u8]> {
         .iter()
         .filter_map(|event| match event {
             Event::Frame(payload) => Some(&payload[..]),
-            Event::Noise { .. } => None,
+            Event::Noise { .. } | Event::Count(_) | Event::Sent | Event::Unsent(_) => None,
         })
         .collect()
 }
