@@ -40,6 +40,8 @@ pub use path::{Path, PathError};
 pub use text::Text;
 
 #[cfg(test)]
+mod bad_tests;
+#[cfg(test)]
 mod corpus_tests;
 #[cfg(test)]
 mod tests;

@@ -79,6 +79,12 @@ impl Index {
         &self.findings
     }
 
+    /// Bytes that it keeps room for. They follow the largest message it was made of, not the number of messages, and
+    /// are given back after an unusually large one.
+    pub const fn room(&self) -> usize {
+        self.marks.capacity().saturating_add(self.starts.capacity()).saturating_mul(size_of::<u32>())
+    }
+
     /// How many segments there are.
     pub const fn segment_count(&self) -> usize {
         self.starts.len()
@@ -93,7 +99,7 @@ impl Index {
 
     /// Forgets what it held; room made for an unusually large message is given back.
     fn clear(&mut self) {
-        if self.marks.capacity() > MARKS_KEPT {
+        if self.marks.capacity() > MARKS_KEPT || self.starts.capacity() > MARKS_KEPT {
             self.marks = Vec::new();
             self.starts = Vec::new();
         }
