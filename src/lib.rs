@@ -30,4 +30,5 @@ mod hl7_corpus;
 
 #[cfg(test)]
 #[path = "../tests/corpus/bad_hl7.rs"]
+#[allow(clippy::indexing_slicing)]
 mod hl7_bad;

@@ -219,12 +219,11 @@ const MESSAGE_BYTES_MIN: usize = 6;
 /// with more messages than one may hold, which is then refused.
 fn parts(batch: &Batch, frame: &[u8]) -> Vec<Range<usize>> {
     let most = usize::try_from(limits::BATCH_MESSAGES_MAX).unwrap_or(usize::MAX);
-    match batch.messages.len() {
-        0 => vec![0..frame.len()],
-        1 if !batch.is_enveloped => vec![0..frame.len()],
-        count if count > most => vec![0..frame.len()],
-        _ => batch.messages.clone(),
+    let count = batch.messages.len();
+    if count == 0 || count > most || count == 1 && !batch.is_enveloped {
+        return std::iter::once(0..frame.len()).collect();
     }
+    batch.messages.clone()
 }
 
 fn frame_part(frame: &[u8], part: Range<usize>) -> Vec<u8> {

@@ -1,5 +1,5 @@
 //! Batches as they come: whole, without parts, and with envelopes that lie.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice)]
 
 use proptest::prelude::*;
 

@@ -215,7 +215,7 @@ impl Reader {
             let offset = byte.checked_sub(first).filter(|offset| *offset < 0x3f);
             self.is_sound &= offset.is_some();
             let letter = offset.and_then(|offset| char::from_u32(0xff61 + u32::from(offset)));
-            self.out.push(letter.unwrap_or(char::from(*byte)));
+            self.out.push(letter.unwrap_or_else(|| char::from(*byte)));
         }
     }
 
