@@ -12,7 +12,7 @@ mod understand;
 mod understood;
 
 pub use decide::{Answer, Aside, AsideKind, Disposition, Draft, Facts, Original, Record, Verdict, decide, poisoned};
-pub use reply::{Reply, oversize, refusal, reply};
+pub use reply::{Reply, local, oversize, refusal, reply};
 pub use understand::Flows;
 pub use understood::{Fault, Route, RouteVerdict, Understood};
 

@@ -113,6 +113,10 @@ pub struct Link {
     pub frame_max: ByteCount,
     /// IANA time zone of this sender, where it differs from the site's.
     pub zone: Option<String>,
+    /// The character set of this sender, where MSH-18 says nothing or the wrong thing.
+    pub charset: Option<CharacterSet>,
+    /// How a batch is answered.
+    pub batch_ack: BatchAck,
     /// Time a peer has to complete a frame it began.
     pub frame_timeout: Duration,
     /// The wire.
@@ -136,6 +140,33 @@ impl LinkWire {
             Self::Serial(port) => port.framing,
         }
     }
+}
+
+/// A character set that a link may be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CharacterSet(&'static str);
+
+impl CharacterSet {
+    /// Every one, in the order of the configuration.
+    pub const ALL: &'static [Self] = keys::link::CHARACTER_SETS;
+
+    /// Its name, as in a `charset=` parameter.
+    pub const fn name(self) -> &'static str {
+        self.0
+    }
+
+    pub(in crate::settings) const fn new(name: &'static str) -> Self {
+        Self(name)
+    }
+}
+
+/// How the messages of a batch are answered (HL7 v2.5.1 chapter 2, 2.10.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchAck {
+    /// Each with an acknowledgement of its own, as if it had come alone.
+    Each,
+    /// All together with one batch of acknowledgements.
+    Batch,
 }
 
 /// Acknowledgement mode of a link (HL7 v2.5.1 chapter 2, 2.9.2 and 2.9.3).

@@ -3,7 +3,7 @@
 //! Understand, hand to the journal, wait for the commit, write the acknowledgement. No positive acknowledgement leaves before the
 //! journal's answer, which comes after the durable commit (INV-01).
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{collections::VecDeque, future::Future, ops::Range, sync::Arc, time::Duration};
 
 use actix::Addr;
 use fail::fail_point;
@@ -14,14 +14,18 @@ use super::{
 };
 use crate::{
     flow::{self, Answer, Flows, Reply, RouteVerdict},
-    hl7::{Index, ack::Code, split_messages},
-    settings::{Framing, Link, WhenRefused},
+    hl7::{
+        Index, Text, Why,
+        ack::{Code, Stamp},
+        batch::{self, Batch, Oddity},
+    },
+    settings::{BatchAck, Framing, Link, WhenRefused},
     store::writer::{Latch, Scrap},
     telemetry::{
         LinkSignal, Telemetry,
-        labels::{AckCode, FrameFault, LinkEvent, Stage},
+        labels::{AckCode, BatchFault, FrameFault, Guess, LinkEvent, Stage},
     },
-    units::Timestamp,
+    units::{Timestamp, limits},
     wire::{Cause, Happening},
 };
 
@@ -74,37 +78,86 @@ impl Intake {
         fail_point!("frame-received");
         let began = self.clock.elapsed();
         let received_at = self.clock.wall();
-        let pending = self.hand_over(frame, received_at, index, latch);
+        let batch = Batch::read(&frame);
+        self.look_at(&batch, &frame);
+        let mut parts = parts(&batch, &frame).into_iter();
+        let mut pending: VecDeque<Pending> = parts
+            .by_ref()
+            .take(limits::BATCH_WINDOW_MAX)
+            .map(|part| self.hand_over_one(frame_part(&frame, part), received_at, index, latch))
+            .collect();
         let intake = self.clone();
+        let latch = latch.clone();
         async move {
+            let mut index = Index::default();
             let mut answers = Vec::with_capacity(pending.len());
-            for message in pending {
+            while let Some(message) = pending.pop_front() {
                 // A journal that is gone cannot have stored it.
                 let answer = message.answer.await.unwrap_or(Answer::Refused);
                 fail_point!("commit-answered");
                 answers.push(intake.answered(&message.raw, message.received_at, answer, began));
+                if let Some(part) = parts.next() {
+                    let raw = frame_part(&frame, part);
+                    pending.push_back(intake.hand_over_one(raw, received_at, &mut index, &latch));
+                }
             }
-            answers
+            intake.as_batch(&batch, &frame, received_at, answers)
         }
     }
 
-    /// Several messages in one frame are taken one by one and answered one by one.
-    fn hand_over(&self, frame: Vec<u8>, received_at: Timestamp, index: &mut Index, latch: &Latch) -> Vec<Pending> {
-        let parts = split_messages(&frame);
-        if parts.len() <= 1 {
-            return vec![self.hand_over_one(frame, received_at, index, latch)];
+    /// Whether a frame holds more messages than are handed over at once: what comes behind it has to wait until it is
+    /// answered, or it would overtake.
+    pub fn is_long(frame: &[u8]) -> bool {
+        frame.len() > limits::BATCH_WINDOW_MAX * MESSAGE_BYTES_MIN
+            && Batch::read(frame).messages.len() > limits::BATCH_WINDOW_MAX
+    }
+
+    /// Counts what is odd about a batch, and keeps the lines it is about for a person.
+    fn look_at(&self, batch: &Batch, frame: &[u8]) {
+        for finding in &batch.findings {
+            let (stated, counted) = match finding.oddity {
+                Oddity::Count { stated, counted, .. } => (Some(stated), Some(counted)),
+                _ => (None, None),
+            };
+            self.telemetry.link(self.link).tell(LinkSignal::BatchOdd {
+                fault: batch_fault(finding.oddity),
+                stated,
+                counted,
+            });
+            let line = frame.get(finding.place.clone()).unwrap_or_default();
+            let kept = line.iter().take(limits::SKIPPED_BYTES_KEPT).copied().collect();
+            let count = u64::try_from(line.len()).unwrap_or(u64::MAX);
+            let cause = finding.oddity.as_str();
+            let scrap = Scrap { link: self.link, at: self.clock.wall(), cause, count, bytes: kept };
+            // Kept for convenience only: a journal that has too much to do leaves the count.
+            self.journal.try_send(Keep(scrap)).ok();
         }
-        parts
-            .into_iter()
-            .filter_map(|part| frame.get(part))
-            .map(|message| self.hand_over_one(message.to_vec(), received_at, index, latch))
-            .collect()
+    }
+
+    /// The answers of a batch as one batch, on links that are set so. Where one could not be stored, the link closes.
+    fn as_batch(&self, batch: &Batch, frame: &[u8], received_at: Timestamp, answers: Vec<Answered>) -> Vec<Answered> {
+        let is_one = self.settings.batch_ack == BatchAck::Batch && batch.is_enveloped;
+        if !is_one || answers.contains(&Answered::Close) {
+            return answers;
+        }
+        let written = answers.into_iter().filter_map(|answer| match answer {
+            Answered::Write(bytes) => Some(bytes),
+            Answered::Silent | Answered::Close => None,
+        });
+        let acknowledgements: Vec<Vec<u8>> = written.collect();
+        let at = flow::local(received_at, &self.zone);
+        let control_id = format!("B{}", received_at.0);
+        let stamp = Stamp { at: &at, control_id: &control_id };
+        vec![Answered::Write(batch::acknowledge(frame, batch, &stamp, &acknowledgements))]
     }
 
     fn hand_over_one(&self, raw: Vec<u8>, received_at: Timestamp, index: &mut Index, latch: &Latch) -> Pending {
         let message = self.flows.understand(self.link, received_at, &raw, index);
         let (code, trigger) = message.kind.split_once('^').unwrap_or((&message.kind, ""));
         self.telemetry.link(self.link).received(received_at, code, trigger);
+        if let Some(why) = message.charset_guessed {
+            self.telemetry.link(self.link).charset_guessed(guess(why));
+        }
         for route in &message.routes {
             if matches!(route.verdict, RouteVerdict::Hold { .. } | RouteVerdict::Quarantine { .. }) {
                 self.telemetry.flow(route.flow).error(Stage::Map);
@@ -122,6 +175,8 @@ impl Intake {
     fn answered(&self, raw: &[u8], received_at: Timestamp, answer: Answer, began: Duration) -> Answered {
         let mut index = Index::default();
         let ack = self.settings.ack;
+        let text = Text::of(raw, self.flows.charset(self.link));
+        let raw = text.bytes();
         let reply = match answer {
             Answer::Stored(original) => flow::reply(raw, &mut index, ack, &original, &self.zone),
             Answer::Refused => match self.settings.when_refused {
@@ -129,7 +184,8 @@ impl Intake {
                 WhenRefused::Error => flow::refusal(raw, &mut index, ack, received_at, &self.zone),
             },
         };
-        self.written(reply, began)
+        let in_its_set = |reply: Reply| Reply { bytes: text.encode(reply.bytes), ..reply };
+        self.written(reply.map(in_its_set), began)
     }
 
     /// Answers a frame that outgrew the link's bound, from its first bytes; `None` where the line itself says no.
@@ -167,6 +223,41 @@ impl Intake {
         let Some(Reply { bytes, code }) = reply else { return Answered::Silent };
         self.telemetry.link(self.link).acked(ack_code(code), self.clock.elapsed().saturating_sub(began));
         Answered::Write(bytes)
+    }
+}
+
+/// The shortest message: `MSH`, separators, a type and a line end.
+const MESSAGE_BYTES_MIN: usize = 6;
+
+/// The messages of a frame: a single one without envelopes, and bytes without any, are taken whole, and so is a frame
+/// with more messages than one may hold, which is then refused.
+fn parts(batch: &Batch, frame: &[u8]) -> Vec<Range<usize>> {
+    let most = usize::try_from(limits::BATCH_MESSAGES_MAX).unwrap_or(usize::MAX);
+    let count = batch.messages.len();
+    if count == 0 || count > most || count == 1 && !batch.is_enveloped {
+        return std::iter::once(0..frame.len()).collect();
+    }
+    batch.messages.clone()
+}
+
+fn frame_part(frame: &[u8], part: Range<usize>) -> Vec<u8> {
+    frame.get(part).unwrap_or_default().to_vec()
+}
+
+const fn guess(why: Why) -> Guess {
+    match why {
+        Why::Undeclared => Guess::Undeclared,
+        Why::UnknownName => Guess::UnknownName,
+        Why::Contradicted => Guess::Contradicted,
+    }
+}
+
+const fn batch_fault(oddity: Oddity) -> BatchFault {
+    match oddity {
+        Oddity::Count { .. } | Oddity::UnreadableCount(_) => BatchFault::Count,
+        Oddity::WithoutHeader(_) => BatchFault::WithoutHeader,
+        Oddity::WithoutTrailer(_) => BatchFault::WithoutTrailer,
+        Oddity::Stray => BatchFault::Stray,
     }
 }
 

@@ -78,7 +78,10 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let mut pending = FuturesOrdered::new();
     let mut buffer = vec![0; READ_BYTES];
     loop {
+        // What comes behind a long batch waits until all of it is answered: it must not overtake (INV-03).
+        session.is_held &= !pending.is_empty();
         while pending.len() < limits::UNANSWERED_FRAMES_MAX
+            && !session.is_held
             && let Some(answers) = session.next_answers()
         {
             pending.push_back(answers);
@@ -95,8 +98,9 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             session.reopen();
         }
         let is_open = session.end.is_none();
-        let has_room =
-            pending.len() < limits::UNANSWERED_FRAMES_MAX && session.unanswered_bytes < limits::UNANSWERED_BYTES_MAX;
+        let has_room = pending.len() < limits::UNANSWERED_FRAMES_MAX
+            && session.unanswered_bytes < limits::UNANSWERED_BYTES_MAX
+            && !session.is_held;
         let due = session.line_due();
         let idle_at = session.idle_at();
         tokio::select! {
@@ -133,6 +137,8 @@ struct Session<'a> {
     latch: Latch,
     writing: Vec<u8>,
     unanswered_bytes: usize,
+    /// Whether a long batch is being taken.
+    is_held: bool,
     last_read: Instant,
     end: Option<End>,
 }
@@ -147,6 +153,7 @@ impl<'a> Session<'a> {
             latch: Latch::default(),
             writing: Vec::new(),
             unanswered_bytes: 0,
+            is_held: false,
             last_read: Instant::now(),
             end: None,
         }
@@ -170,6 +177,7 @@ impl<'a> Session<'a> {
                 Event::Frame(frame) => {
                     let bytes = frame.len();
                     self.unanswered_bytes += bytes;
+                    self.is_held = Intake::is_long(&frame);
                     let answers = self.intake.take(frame, &mut self.index, &self.latch);
                     return Some(Either::Left(async move { Due::Answers(bytes, answers.await) }));
                 }

@@ -14,7 +14,8 @@ use serde::Serialize;
 use super::{Exit, Failure, data, note, print_json};
 use crate::{
     hl7::{
-        Choice, Findings, Index, Message, Why,
+        Charset, EscapeFindings, Findings, Index, Message, Text, Why,
+        batch::Batch,
         show::{Layout, Masking, lay_out},
         split_messages,
     },
@@ -73,9 +74,10 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
+const VT: u8 = 0x0b;
+
 /// What goes over the wire as one message: the payload of each frame, or each message of a plain file.
 pub(super) fn payloads(bytes: &[u8]) -> Vec<Vec<u8>> {
-    const VT: u8 = 0x0b;
     let first = bytes.iter().find(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | 0));
     if first == Some(&VT) {
         return frames(bytes);
@@ -103,7 +105,7 @@ fn messages(bytes: &[u8]) -> Vec<Vec<u8>> {
     let mut messages = Vec::new();
     for payload in payloads(bytes) {
         let ranges = split_messages(&payload);
-        if ranges.len() <= 1 {
+        if ranges.is_empty() {
             messages.push(payload);
             continue;
         }
@@ -126,9 +128,15 @@ fn show(file: &Path, masking: Masking, json: bool) -> Result<Exit, Failure> {
     let bytes = read(file)?;
     let shown: Vec<ShownMessage> = messages(&bytes)
         .iter()
-        .map(|raw| match Index::of(raw) {
-            Ok(index) => ShownMessage { layout: Some(lay_out(&Message::new(raw, &index), masking, None)), fault: None },
-            Err(error) => ShownMessage { layout: None, fault: Some(error.to_string()) },
+        .map(|raw| {
+            let text = Text::of(raw, None);
+            match Index::of(text.bytes()) {
+                Ok(index) => {
+                    let message = Message::new(text.bytes(), &index);
+                    ShownMessage { layout: Some(lay_out(&message, masking, text.configured())), fault: None }
+                }
+                Err(error) => ShownMessage { layout: None, fault: Some(error.to_string()) },
+            }
         })
         .collect();
     let faults = shown.iter().filter(|message| message.fault.is_some()).count();
@@ -144,6 +152,11 @@ fn shown_text(shown: &[ShownMessage]) -> String {
     texts.collect::<Vec<_>>().join("\n")
 }
 
+/// The bytes in which batches are looked for: each frame, or the whole file.
+fn payloads_or_all(bytes: &[u8]) -> Vec<Vec<u8>> {
+    if bytes.contains(&VT) { payloads(bytes) } else { vec![bytes.to_vec()] }
+}
+
 /// What the parser says about one message.
 #[derive(Debug, Serialize)]
 struct Checked {
@@ -157,6 +170,9 @@ struct Checked {
 fn check(file: &Path, json: bool) -> Result<Exit, Failure> {
     let bytes = read(file)?;
     let checked: Vec<Checked> = (1..).zip(messages(&bytes)).map(|(number, raw)| check_one(number, &raw)).collect();
+    for finding in payloads_or_all(&bytes).iter().flat_map(|payload| batch_findings(payload)) {
+        note(&format!("note: {}: {finding}", file.display()));
+    }
     let printed = if json { print_json(&checked) } else { data(&checked_text(&checked)) };
     Ok(if checked.iter().any(|message| !message.readable) { Exit::BadData } else { printed })
 }
@@ -178,19 +194,20 @@ fn checked_text(checked: &[Checked]) -> String {
 }
 
 fn check_one(number: usize, raw: &[u8]) -> Checked {
-    let index = match Index::of(raw) {
+    let text = Text::of(raw, None);
+    let index = match Index::of(text.bytes()) {
         Ok(index) => index,
         Err(error) => {
             let findings = vec![error.to_string()];
             return Checked { message: number, kind: String::new(), readable: false, charset: None, findings };
         }
     };
-    let message = Message::new(raw, &index);
+    let message = Message::new(text.bytes(), &index);
     let kind = message.message_type();
-    let charset = message.charset(None);
+    let charset = message.charset(text.configured());
     let mut found = findings(index.findings());
-    found.extend(charset_finding(charset.choice()).map(str::to_owned));
-    found.extend(escape_findings(&message));
+    found.extend(charset.guessed().map(|why| charset_finding(why).to_owned()));
+    found.extend(escape_findings(&message, &charset));
     for (what, is_empty) in [
         ("MSH-9 names no message type", kind.code.is_empty()),
         ("MSH-10 is empty: repeats cannot be recognised", message.control_id().is_empty()),
@@ -203,7 +220,7 @@ fn check_one(number: usize, raw: &[u8]) -> Checked {
         message: number,
         kind: format!("{}^{}", String::from_utf8_lossy(kind.code), String::from_utf8_lossy(kind.trigger)),
         readable: true,
-        charset: Some(charset.encoding().name()),
+        charset: Some(text.source().unwrap_or_else(|| charset.encoding()).name()),
         findings: found,
     }
 }
@@ -223,27 +240,40 @@ fn findings(findings: &Findings) -> Vec<String> {
     found
 }
 
-const fn charset_finding(choice: Choice) -> Option<&'static str> {
-    match choice {
-        Choice::Configured | Choice::Declared | Choice::Ascii => None,
-        Choice::Utf8(why) | Choice::Windows1252(why) => Some(match why {
-            Why::Undeclared => "MSH-18 names no character set; it was guessed",
-            Why::UnknownName => "MSH-18 names a character set that is not known; it was guessed",
-            Why::Contradicted => "the bytes contradict the character set of MSH-18; it was guessed",
-        }),
+const fn charset_finding(why: Why) -> &'static str {
+    match why {
+        Why::Undeclared => "MSH-18 names no character set; it was guessed",
+        Why::UnknownName => "MSH-18 names a character set that is not known; it was guessed",
+        Why::Contradicted => "the bytes contradict the character set of MSH-18; it was guessed",
     }
 }
 
-fn escape_findings(message: &Message<'_>) -> Vec<String> {
-    let charset = message.charset(None);
-    let (mut unknown, mut unclosed) = (0, 0);
+fn escape_findings(message: &Message<'_>, charset: &Charset) -> Vec<String> {
+    let mut all = EscapeFindings::default();
+    let mut truncated = 0_u32;
     for segment in message.segments().filter(|segment| !segment.is("MSH")) {
-        let (_, findings) = charset.read(segment.bytes());
-        unknown += findings.unknown;
-        unclosed += findings.unclosed;
+        all.add(charset.read(segment.bytes()).1);
+        let cut = (1..=segment.field_count()).filter(|number| segment.field(*number).is_truncated()).count();
+        truncated = truncated.saturating_add(u32::try_from(cut).unwrap_or(u32::MAX));
     }
-    let counted = [(unknown, "unknown escape sequences"), (unclosed, "escape characters without an end")];
+    let counted = [
+        (all.unknown, "unknown escape sequences"),
+        (all.local, "escape sequences of the site's own"),
+        (all.switches, "switches to character sets that MSH-18 does not declare"),
+        (all.unclosed, "escape characters without an end"),
+        (truncated, "values were cut off by the sender"),
+    ];
     counted.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect()
+}
+
+/// What the envelopes of a file say that is not so.
+fn batch_findings(bytes: &[u8]) -> Vec<String> {
+    let batch = Batch::read(bytes);
+    let mut found: Vec<String> = batch.findings.iter().map(ToString::to_string).collect();
+    if batch.more_findings > 0 {
+        found.push(format!("{} more of the batch", batch.more_findings));
+    }
+    found
 }
 
 #[cfg(test)]

@@ -110,7 +110,8 @@ fn code_of(bytes: &[u8]) -> Code {
     ack::read(bytes).ok().and_then(|reply| reply.code).unwrap_or(Code::Ar)
 }
 
-fn local(now: Timestamp, zone: &jiff::tz::TimeZone) -> String {
+/// MSH-7 of an answer: `now` in the link's zone.
+pub fn local(now: Timestamp, zone: &jiff::tz::TimeZone) -> String {
     let instant = jiff::Timestamp::from_millisecond(now.0).unwrap_or_default();
     time_text(now, zone.to_offset(instant).seconds())
 }

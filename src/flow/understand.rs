@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::{Fault, Route, RouteVerdict, Understood};
 use crate::{
-    hl7::{Index, Message, ack},
+    hl7::{Encoding, Index, Message, Text, ack},
     mapping::{self, Map, Refusal, Registry},
     settings::{Flow, Mapping, Settings},
     units::Timestamp,
@@ -19,6 +19,7 @@ pub struct Flows {
     flows: Vec<Flow>,
     by_link: Vec<Vec<usize>>,
     zones: Vec<TimeZone>,
+    charsets: Vec<Option<Encoding>>,
     maps: Vec<Option<Arc<Map>>>,
     registry: Arc<Registry>,
     site: String,
@@ -40,6 +41,11 @@ impl Flows {
             registry,
             site: settings.site.clone(),
             utc: TimeZone::UTC,
+            charsets: settings
+                .links
+                .iter()
+                .map(|link| link.charset.and_then(|set| Encoding::named(set.name())))
+                .collect(),
             zones: settings.links.iter().map(|link| zone(link.zone.as_ref().unwrap_or(&settings.zone))).collect(),
         }
     }
@@ -54,26 +60,40 @@ impl Flows {
         self.zones.get(link).cloned().unwrap_or(TimeZone::UTC)
     }
 
+    /// The character set that a link was given.
+    pub fn charset(&self, link: usize) -> Option<Encoding> {
+        self.charsets.get(link).copied().flatten()
+    }
+
     /// What `mapping` (`name@version`) makes of a stored message; `None` if the map is gone or refuses it.
     pub fn render(
         &self,
         mapping: &str,
         link: Option<usize>,
-        message: &Message<'_>,
+        raw: &[u8],
         received_at: Timestamp,
         content_hash: [u8; 32],
     ) -> Option<Vec<u8>> {
         let (name, version) = mapping.rsplit_once('@')?;
         let map = self.registry.get(name, version.parse().ok()?)?;
-        match map.prepare(message, &self.context(link, received_at, content_hash)) {
+        let text = Text::of(raw, link.and_then(|link| self.charset(link)));
+        let index = Index::of(text.bytes()).ok()?;
+        let context = self.context(link, text.configured(), received_at, content_hash);
+        match map.prepare(&index.message(text.bytes()), &context) {
             Ok(mapping::Outcome::Send(prepared)) => Some(prepared.render()),
             Ok(mapping::Outcome::NotApplicable) | Err(_) => None,
         }
     }
 
-    fn context(&self, link: Option<usize>, received_at: Timestamp, source_hash: [u8; 32]) -> mapping::Context<'_> {
+    fn context(
+        &self,
+        link: Option<usize>,
+        encoding: Option<Encoding>,
+        received_at: Timestamp,
+        source_hash: [u8; 32],
+    ) -> mapping::Context<'_> {
         let zone = link.and_then(|link| self.zones.get(link)).unwrap_or(&self.utc);
-        mapping::Context { site: &self.site, zone, encoding: None, received_at, source_hash }
+        mapping::Context { site: &self.site, zone, encoding, received_at, source_hash }
     }
 
     /// Reads one message that came over `link`.
@@ -85,14 +105,17 @@ impl Flows {
             fingerprint: None,
             content_hash: content_hash(raw),
             is_answer: false,
+            charset_guessed: None,
             fault: None,
             routes: Vec::new(),
         };
-        if let Err(error) = index.parse(raw) {
+        let text = Text::of(raw, self.charset(link));
+        if let Err(error) = index.parse(text.bytes()) {
             understood.fault = Some((Fault::Unparsable, error.to_string()));
             return understood;
         }
-        let message = Message::new(raw, index);
+        let message = Message::new(text.bytes(), index);
+        understood.charset_guessed = message.charset(text.configured()).guessed();
         understood.fingerprint = fingerprint(&message);
         let kind = message.message_type();
         understood.kind = word(kind.code, kind.trigger);
@@ -102,12 +125,18 @@ impl Flows {
             return understood;
         }
         if !understood.is_answer {
-            understood.routes = self.routes(link, &message, &understood);
+            understood.routes = self.routes(link, &message, text.configured(), &understood);
         }
         understood
     }
 
-    fn routes(&self, link: usize, message: &Message<'_>, understood: &Understood) -> Vec<Route> {
+    fn routes(
+        &self,
+        link: usize,
+        message: &Message<'_>,
+        encoding: Option<Encoding>,
+        understood: &Understood,
+    ) -> Vec<Route> {
         let kind = message.message_type();
         let (code, trigger) = (String::from_utf8_lossy(kind.code), String::from_utf8_lossy(kind.trigger));
         let candidates = self.by_link.get(link).map(Vec::as_slice).unwrap_or_default();
@@ -115,14 +144,20 @@ impl Flows {
             .iter()
             .filter_map(|at| Some((*at, self.flows.get(*at)?)))
             .filter(|(_, flow)| flow.on.iter().any(|pattern| pattern.matches(&code, &trigger)))
-            .map(|(at, _)| Route { flow: at, verdict: self.verdict(at, message, understood) })
+            .map(|(at, _)| Route { flow: at, verdict: self.verdict(at, message, encoding, understood) })
             .collect()
     }
 
-    fn verdict(&self, flow: usize, message: &Message<'_>, understood: &Understood) -> RouteVerdict {
+    fn verdict(
+        &self,
+        flow: usize,
+        message: &Message<'_>,
+        encoding: Option<Encoding>,
+        understood: &Understood,
+    ) -> RouteVerdict {
         let deliver = RouteVerdict::Deliver { ordering_key: ordering_key(message, understood.link) };
         let Some(Some(map)) = self.maps.get(flow) else { return deliver };
-        let context = self.context(Some(understood.link), understood.received_at, understood.content_hash);
+        let context = self.context(Some(understood.link), encoding, understood.received_at, understood.content_hash);
         match map.prepare(message, &context) {
             Ok(mapping::Outcome::Send(_)) => deliver,
             Ok(mapping::Outcome::NotApplicable) => RouteVerdict::NotApplicable,

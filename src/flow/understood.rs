@@ -1,6 +1,6 @@
 //! A message as it was understood: plain data between the link's thread and the journal thread.
 
-use crate::units::Timestamp;
+use crate::{hl7::Why, units::Timestamp};
 
 /// What is wrong with a message, so that its sender is told no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,6 +42,8 @@ pub struct Understood {
     pub content_hash: [u8; 32],
     /// Whether it is an acknowledgement itself, which is never answered.
     pub is_answer: bool,
+    /// Why the character set of its text had to be guessed, where it had to be.
+    pub charset_guessed: Option<Why>,
     /// What is wrong with it, and where.
     pub fault: Option<(Fault, String)>,
     /// The flows that take it.

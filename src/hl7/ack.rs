@@ -206,7 +206,9 @@ impl Reason {
         match expected {
             Expected::Header | Expected::Acknowledgement => Self::SegmentSequence,
             Expected::FieldSeparator | Expected::EncodingCharacters | Expected::DistinctDelimiters => Self::DataType,
-            Expected::FewerSegments | Expected::FewerFields | Expected::FewerBytes => Self::InternalError,
+            Expected::FewerSegments | Expected::FewerFields | Expected::FewerBytes | Expected::FewerMessages => {
+                Self::InternalError
+            }
         }
     }
 

@@ -260,6 +260,11 @@ macro_rules! part {
                 self.bytes
             }
 
+            /// Whether its sender cut it off: the truncation character stands at its end (HL7 v2.7 chapter 2, 2.5.5.2).
+            pub fn is_truncated(&self) -> bool {
+                self.delimiters.truncation.is_some_and(|mark| self.bytes.last() == Some(&mark))
+            }
+
             /// What it says, taken as a whole.
             pub fn value(&self) -> Value<'a> {
                 Value::of(self.bytes)

@@ -33,6 +33,8 @@ fn settings(folder: &Path) -> Settings {
         when_refused: WhenRefused::Close,
         frame_max: ByteCount(1 << 20),
         zone: None,
+        charset: None,
+        batch_ack: crate::settings::BatchAck::Each,
         frame_timeout: Duration::from_secs(30),
         wire: LinkWire::Serial(SerialPort {
             port: "/dev/null".into(),
@@ -94,6 +96,7 @@ fn message(control: i64, content: u8, flows: &[usize]) -> Understood {
         fingerprint: Some(control.wrapping_mul(0x1234_5678_9ABC_DEF1)),
         content_hash: [content; 32],
         is_answer: false,
+        charset_guessed: None,
         fault: None,
         routes: flows
             .iter()

@@ -93,6 +93,10 @@ catalogue! {
         "Acknowledgements returned to the sender.";
     message_control_id_reuses_total: IntCounterVec = "gurney_message_control_id_reuses_total", ["interface"],
         "Messages whose control id had been used before for other content.";
+    charset_fallbacks_total: IntCounterVec = "gurney_charset_fallbacks_total", ["interface", "reason"],
+        "Messages whose character set was guessed.";
+    batch_findings_total: IntCounterVec = "gurney_batch_findings_total", ["interface", "kind"],
+        "Batches whose envelope contradicts its content; no message is lost by it.";
     message_ack_duration_seconds: HistogramVec = "gurney_message_ack_duration_seconds", ["interface"],
         "Time from last byte received to acknowledgement sent.", STEP_BUCKETS;
 

@@ -89,6 +89,28 @@ labels! {
         Resynchronised = "resynchronised",
     }
 
+    /// Why the character set of a message was guessed.
+    Guess {
+        /// Neither the link nor the message names one.
+        Undeclared = "undeclared",
+        /// MSH-18 names none that is known.
+        UnknownName = "unknown_name",
+        /// The bytes contradict what was named.
+        Contradicted = "contradicted",
+    }
+
+    /// What is odd about a batch.
+    BatchFault {
+        /// A trailer's count is not what is there.
+        Count = "count",
+        /// A trailer without a header.
+        WithoutHeader = "without_header",
+        /// A header without a trailer.
+        WithoutTrailer = "without_trailer",
+        /// Lines that belong to no message.
+        Stray = "stray",
+    }
+
     /// Why a peer was not let in.
     Refusal {
         /// Its address is not on the list.

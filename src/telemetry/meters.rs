@@ -8,7 +8,8 @@ use prometheus::{Gauge, Histogram, IntCounter, IntGauge};
 use super::{
     catalogue::{Catalogue, PerLabel},
     labels::{
-        AckCode, AttemptResult, Ending, FrameFault, Label, LinkEvent, Loss, Refusal, Stage, StoreLevel, StoreOperation,
+        AckCode, AttemptResult, BatchFault, Ending, FrameFault, Guess, Label, LinkEvent, Loss, Refusal, Stage,
+        StoreLevel, StoreOperation,
     },
 };
 use crate::{
@@ -35,6 +36,8 @@ pub struct LinkMeter {
     acks: PerLabel<IntCounter>,
     ack_duration: Histogram,
     control_id_reuses: IntCounter,
+    charset_fallbacks: PerLabel<IntCounter>,
+    batch_findings: PerLabel<IntCounter>,
 }
 
 impl LinkMeter {
@@ -70,8 +73,23 @@ impl LinkMeter {
             }),
             ack_duration: families.message_ack_duration_seconds.with_label_values(&name),
             control_id_reuses: families.message_control_id_reuses_total.with_label_values(&name),
+            charset_fallbacks: PerLabel::new::<Guess>(|reason| {
+                families.charset_fallbacks_total.with_label_values(&[link.name.as_str(), reason])
+            }),
+            batch_findings: PerLabel::new::<BatchFault>(|kind| {
+                families.batch_findings_total.with_label_values(&[link.name.as_str(), kind])
+            }),
             name: link.name.clone(),
         }
+    }
+
+    /// Counts a message whose character set was guessed.
+    pub fn charset_guessed(&self, why: Guess) {
+        self.charset_fallbacks.at(why).inc();
+    }
+
+    pub(super) fn batch_odd(&self, fault: BatchFault) -> u64 {
+        counted(self.batch_findings.at(fault))
     }
 
     /// Counts bytes taken off the wire, whatever they are.

@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 
 use super::{
     DestinationMeter, FlowMeter, LinkMeter, StoreMeter, Telemetry,
-    labels::{Ending, FrameFault, Label, Loss, Refusal, StoreLevel, StoreOperation},
+    labels::{BatchFault, Ending, FrameFault, Label, Loss, Refusal, StoreLevel, StoreOperation},
     meters::unix_seconds,
 };
 use crate::{
@@ -111,6 +111,15 @@ pub enum LinkSignal<'a> {
         fault: FrameFault,
         /// How many bytes were dropped.
         dropped: usize,
+    },
+    /// The envelope of a batch contradicts its content. Its messages were taken as they are.
+    BatchOdd {
+        /// What is odd.
+        fault: BatchFault,
+        /// What its trailer says.
+        stated: Option<u64>,
+        /// What is there.
+        counted: Option<u64>,
     },
     /// A control id came again with other content: taken as a new message.
     ControlIdReused {
@@ -294,6 +303,12 @@ impl LinkMeter {
                 let count = self.frame_error(fault);
                 if worth_a_line(count) {
                     warn!(interface, kind = fault.text(), dropped, count, "bytes without a frame");
+                }
+            }
+            LinkSignal::BatchOdd { fault, stated, counted } => {
+                let count = self.batch_odd(fault);
+                if worth_a_line(count) {
+                    warn!(interface, kind = fault.text(), stated, counted, count, "odd batch");
                 }
             }
             LinkSignal::ControlIdReused { message } => {

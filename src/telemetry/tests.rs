@@ -38,6 +38,8 @@ fn site(links: usize, flows: usize, destinations: usize) -> Settings {
                 when_refused: WhenRefused::Close,
                 frame_max: ByteCount(1 << 20),
                 zone: None,
+                charset: None,
+                batch_ack: BatchAck::Each,
                 frame_timeout: seconds(30),
                 wire: LinkWire::Serial(SerialPort {
                     port: PathBuf::from("/dev/null"),

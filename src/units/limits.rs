@@ -16,6 +16,14 @@ pub const SKIPPED_RUN_BYTES_MAX: u64 = 64 << 10;
 pub const SEGMENTS_MAX: usize = 1_000_000;
 /// Fields one message may have, over all its segments, before it is refused: its index then has 16 MB.
 pub const FIELDS_MAX: usize = 4_000_000;
+/// Messages one frame may hold; a frame with more is refused whole.
+pub const BATCH_MESSAGES_MAX: u32 = 200_000;
+/// Batches of one frame whose headers are remembered; the messages of further ones are taken all the same.
+pub const BATCH_ENVELOPES_MAX: usize = 1000;
+/// Oddities of one batch that are listed; the rest is only counted.
+pub const BATCH_FINDINGS_MAX: usize = 100;
+/// Messages of one frame that wait for the journal at once; the next one is handed over when the first has its answer.
+pub const BATCH_WINDOW_MAX: usize = 256;
 /// Frames of one connection that may wait for their acknowledgement; beyond it the link stops reading.
 pub const UNANSWERED_FRAMES_MAX: usize = 64;
 /// Bytes of one connection's unanswered frames; beyond it the link stops reading.

@@ -3,7 +3,7 @@
 use super::Plan;
 use crate::{
     delivery::{KeyParts, delivery_key, traceparent},
-    hl7::{Index, Message},
+    hl7::{Encoding, Index, Message, Text},
     store::{reader::Due, rows::RAW},
 };
 
@@ -33,9 +33,11 @@ impl Error {
 
 pub(super) fn build(plan: &Plan, due: &Due) -> Result<Request, Error> {
     let flow = plan.names.flow_index(due.waiting.flow).and_then(|flow| plan.flows.flow(flow)).ok_or(Error::NoFlow)?;
+    let link = plan.names.links.iter().position(|row| *row == due.message.link);
+    let text = Text::of(&due.message.raw, link.and_then(|link| plan.flows.charset(link)));
     let mut index = Index::default();
-    let is_message = index.parse(&due.message.raw).is_ok();
-    let message = is_message.then(|| Message::new(&due.message.raw, &index));
+    let is_message = index.parse(text.bytes()).is_ok();
+    let message = is_message.then(|| Message::new(text.bytes(), &index));
     let part = |read: fn(&Message<'_>) -> Vec<u8>| message.as_ref().map(read).unwrap_or_default();
     let key = delivery_key(&KeyParts {
         site: &plan.site,
@@ -48,15 +50,12 @@ pub(super) fn build(plan: &Plan, due: &Due) -> Result<Request, Error> {
         map_version: &due.mapping,
     });
     let (content_type, body) = if due.mapping == RAW {
-        (raw_type(message.as_ref()), due.message.raw.clone())
+        (raw_type(&text, message.as_ref()), due.message.raw.clone())
     } else {
-        let link = plan.names.links.iter().position(|row| *row == due.message.link);
-        let body = message
-            .as_ref()
-            .and_then(|message| {
-                let stored = &due.message;
-                plan.flows.render(&due.mapping, link, message, stored.received_at, stored.content_hash)
-            })
+        let stored = &due.message;
+        let body = plan
+            .flows
+            .render(&due.mapping, link, &stored.raw, stored.received_at, stored.content_hash)
             .ok_or(Error::NoMap)?;
         ("application/fhir+json; charset=utf-8".to_owned(), body)
     };
@@ -70,7 +69,8 @@ pub(super) fn build(plan: &Plan, due: &Due) -> Result<Request, Error> {
     Ok(Request { headers, body })
 }
 
-fn raw_type(message: Option<&Message<'_>>) -> String {
-    let charset = message.map_or("utf-8", |message| message.charset(None).encoding().name());
+fn raw_type(text: &Text<'_>, message: Option<&Message<'_>>) -> String {
+    let read = || message.map_or("utf-8", |message| message.charset(text.configured()).encoding().name());
+    let charset = text.source().map_or_else(read, Encoding::name);
     format!("application/hl7-v2; charset={charset}")
 }

@@ -19,6 +19,8 @@ impl Reader<'_> {
         let frame_max = fields.read(&link::FRAME_MAX, &mut self.found);
         let frame_timeout = fields.read(&link::FRAME_TIMEOUT, &mut self.found);
         let zone = fields.read(&link::LINK_ZONE, &mut self.found);
+        let charset = fields.read(&link::CHARSET, &mut self.found);
+        let batch_ack = fields.read(&link::BATCH_ACK, &mut self.found);
         let wire = if is_serial { self.serial(entry) } else { self.mllp(entry) };
         let when_refused = if is_serial {
             // A line cannot be closed; silence is what makes the device send again.
@@ -36,6 +38,8 @@ impl Reader<'_> {
             when_refused: when_refused?,
             frame_max,
             zone,
+            charset,
+            batch_ack: batch_ack?,
             frame_timeout: frame_timeout?,
             wire: wire?,
         })
