@@ -14,7 +14,10 @@ use gurney::{
 use super::{Input, messages};
 
 pub(super) fn seeds() -> Vec<Vec<u8>> {
-    (0..).zip(messages()).map(|(number, message)| [&[number, number / 2, 3, 4, b'a', b'|', 13, b'^'], &*message].concat()).collect()
+    (0..)
+        .zip(messages())
+        .map(|(number, message)| [&[number, number / 2, 3, 4, b'a', b'|', 13, b'^'], &*message].concat())
+        .collect()
 }
 
 pub(super) fn run(data: &[u8]) {
