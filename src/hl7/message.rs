@@ -208,11 +208,12 @@ impl<'a> Segment<'a> {
         Value::of(component.subcomponent(usize::from(subcomponent)))
     }
 
-    /// MSH-1 is the separator that the other fields are counted by.
+    /// MSH-1 is the separator that the other fields are counted by; a line `MSH` alone has none.
     fn header_field(&self, number: usize) -> Field<'a> {
         let bytes = match number {
             0 => &[],
-            1 => self.mark(1).map_or(&[][..], |at| self.between(at, at.saturating_add(1))),
+            1 if self.field_count() > 1 => self.mark(1).map_or(&[][..], |at| self.between(at, at.saturating_add(1))),
+            1 => &[],
             _ => self.after_separator(number.saturating_sub(1)),
         };
         let delimiters = if number <= 2 { self.delimiters.literal() } else { self.delimiters };

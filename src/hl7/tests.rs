@@ -68,6 +68,14 @@ fn answers_for_the_header_directly() {
 }
 
 #[test]
+fn finds_no_field_separator_in_a_header_that_is_its_name_alone() {
+    let raw = b"MSH|^~\\&|A\rMSH\rMSH|\r";
+    let index = Index::of(raw).unwrap();
+    let firsts: Vec<&[u8]> = index.message(raw).segments().map(|segment| segment.field(1).bytes()).collect();
+    assert_eq!(firsts, [&b"|"[..], b"", b"|"]);
+}
+
+#[test]
 fn walks_segments_and_parts() {
     let index = Index::of(ADT).unwrap();
     let message = index.message(ADT);

@@ -256,12 +256,14 @@ impl Decoder {
         if total <= self.frame_max {
             return self.frame.extend(payload, self.frame_max);
         }
-        let missing = limits::SKIPPED_BYTES_KEPT.saturating_sub(self.frame.0.len());
+        // Up to the byte that is too many and no further, so that the report does not depend on how the bytes were cut.
+        let counted = self.frame_max.saturating_add(1);
+        let missing = limits::SKIPPED_BYTES_KEPT.min(counted).saturating_sub(self.frame.0.len());
         let mut kept = head(&self.frame.0).to_vec();
         kept.extend(payload.iter().take(missing));
         self.frame = Buffer(Vec::new());
         self.separators = 0;
-        self.note(Cause::Oversize, kept, total);
+        self.note(Cause::Oversize, kept, counted);
         self.state = State::Dropping;
     }
 

@@ -240,7 +240,7 @@ fn refuses_a_frame_at_its_limit_in_constant_memory() {
         assert!(decoder.frame.0.capacity() <= LIMIT);
     }
     let events: Vec<Event> = decoder.by_ref().collect();
-    assert_eq!(events, [noise(Cause::Oversize, &[b'a'; limits::SKIPPED_BYTES_KEPT], 5000)]);
+    assert_eq!(events, [noise(Cause::Oversize, &[b'a'; limits::SKIPPED_BYTES_KEPT], 4097)]);
     decoder.push(b"\x1cb\x1c");
     assert!(decoder.awaits_idle() && decoder.in_frame());
     decoder.idle();
@@ -262,6 +262,17 @@ fn drops_the_rest_of_a_large_frame_up_to_its_end() {
         let events = decode(LIMIT, [&b"\x0b"[..], &big, rest]);
         assert!(matches!(events[0], Event::Noise { cause: Cause::Oversize, .. }));
         assert_eq!(&events[1..], &expected[..]);
+    }
+}
+
+#[test]
+fn reports_a_frame_that_is_too_large_the_same_way_however_cut() {
+    for size in [LIMIT + 1, LIMIT + 2, 2 * LIMIT] {
+        let bytes = [b"\x0b".to_vec(), vec![b'a'; size], b"\x1c\r".to_vec()].concat();
+        let expected = [noise(Cause::Oversize, &[b'a'; limits::SKIPPED_BYTES_KEPT], 4097)];
+        for piece in [1, 7, 1000, bytes.len()] {
+            assert_eq!(decode(LIMIT, bytes.chunks(piece)), expected, "{size} in pieces of {piece}");
+        }
     }
 }
 
