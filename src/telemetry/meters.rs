@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     ids::Name,
-    settings::{self, DestinationKind, LinkWire, Pattern, Priority, TypePattern},
+    settings::{self, LinkWire, Pattern, Priority, TypePattern},
     units::{ByteCount, Timestamp},
 };
 
@@ -255,10 +255,7 @@ pub struct DestinationMeter {
 impl DestinationMeter {
     pub(super) fn new(families: &Catalogue, destination: &settings::Destination) -> Self {
         let name = [destination.name.as_str()];
-        let kind = match destination.kind {
-            DestinationKind::Http => "http",
-            DestinationKind::Fhir => "fhir",
-        };
+        let kind = destination.kind.as_str();
         families.interface_info.with_label_values(&[destination.name.as_str(), kind, "out"]).set(1);
         let preferred = families.destination_preferred.with_label_values(&name);
         preferred.set(1);
