@@ -259,6 +259,16 @@ pub struct Destination {
     pub tls: ClientTls,
 }
 
+impl Destination {
+    /// Where its peer connects to, if it is the peer that connects.
+    pub const fn listens_at(&self) -> Option<SocketAddr> {
+        match &self.kind {
+            DestinationKind::Mllp(MllpTarget { opening: Opening::Listen { listen, .. }, .. }) => Some(*listen),
+            _ => None,
+        }
+    }
+}
+
 /// What a destination speaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DestinationKind {

@@ -7,7 +7,10 @@ use prometheus::{Gauge, Histogram, IntCounter, IntGauge};
 
 use super::{
     catalogue::{Catalogue, PerLabel},
-    labels::{AckCode, AttemptResult, Ending, FrameFault, Label, Loss, Refusal, Stage, StoreLevel, StoreOperation},
+    labels::{
+        AckCode, AttemptResult, Ending, ExchangeFault, FrameFault, Label, Loss, Refusal, Stage, StoreLevel,
+        StoreOperation,
+    },
 };
 use crate::{
     ids::Name,
@@ -246,6 +249,7 @@ pub struct DestinationMeter {
     oldest: Gauge,
     up: IntGauge,
     attempts: PerLabel<IntCounter>,
+    exchange_faults: Option<PerLabel<IntCounter>>,
     breaker_opens: IntCounter,
     switches: IntCounter,
     preferred: IntGauge,
@@ -267,6 +271,11 @@ impl DestinationMeter {
             up: families.destination_up.with_label_values(&name),
             attempts: PerLabel::new::<AttemptResult>(|result| {
                 families.delivery_attempts_total.with_label_values(&[destination.name.as_str(), result])
+            }),
+            exchange_faults: (kind == "mllp").then(|| {
+                PerLabel::new::<ExchangeFault>(|fault| {
+                    families.destination_exchange_faults_total.with_label_values(&[destination.name.as_str(), fault])
+                })
             }),
             breaker_opens: families.destination_breaker_opens_total.with_label_values(&name),
             switches: families.destination_switches_total.with_label_values(&name),
@@ -290,6 +299,12 @@ impl DestinationMeter {
     /// Says how old the oldest waiting message is; zero when none waits.
     pub fn oldest(&self, age: Duration) {
         self.oldest.set(age.as_secs_f64());
+    }
+
+    pub(super) fn exchange_failed(&self, fault: ExchangeFault) {
+        if let Some(faults) = &self.exchange_faults {
+            faults.at(fault).inc();
+        }
     }
 
     pub(super) fn breaker_opened(&self) {
