@@ -299,6 +299,8 @@ impl DestinationKind {
 pub struct MllpTarget {
     /// Who opens the connection.
     pub opening: Opening,
+    /// Whether blocks are committed.
+    pub release: MllpRelease,
     /// How long a connection is used.
     pub connection: ConnectionUse,
     /// Shortest pause between an acknowledgement and the next message.
@@ -342,6 +344,15 @@ pub enum Security {
         /// Name in the peer's certificate, where it is not its host.
         name: Option<String>,
     },
+}
+
+/// The release of MLLP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MllpRelease {
+    /// Frames only.
+    One,
+    /// Frames and commit blocks.
+    Two,
 }
 
 /// How long a connection to a receiver is used.

@@ -99,6 +99,10 @@ pub enum Reply {
         /// What came.
         answer: Vec<u8>,
     },
+    /// The receiver committed it in the way of MLLP release 2, and the message asks for no other answer.
+    Committed,
+    /// The receiver did not commit it in the way of MLLP release 2.
+    NotCommitted,
     /// The file is in its place and durable.
     Filed,
     /// The folder could not take the file for now.

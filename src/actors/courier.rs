@@ -318,8 +318,8 @@ impl Inner {
                 (classify_ack(code.as_str().as_bytes(), &echoed, &sent, self.on_error()), None, answer)
             }
             Reply::Malformed { answer } => (Outcome::FAILING, None, answer),
-            Reply::Filed => (Outcome::Delivered, None, Vec::new()),
-            Reply::NotFiled => (Outcome::FAILING, None, Vec::new()),
+            Reply::Committed | Reply::Filed => (Outcome::Delivered, None, Vec::new()),
+            Reply::NotCommitted | Reply::NotFiled => (Outcome::FAILING, None, Vec::new()),
             Reply::Unfit { why } => (Outcome::Refused { status: 0 }, None, why.as_bytes().to_vec()),
             Reply::Timeout => (Outcome::TIMEOUT, None, Vec::new()),
             Reply::Unreachable => (Outcome::UNREACHABLE, None, Vec::new()),

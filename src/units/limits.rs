@@ -85,8 +85,6 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub const ADDRESSES_MAX: usize = 8;
 /// Bytes of an answer over MLLP that are read; larger ones are not taken for an answer.
 pub const ANSWER_BYTES_MAX: usize = 4 << 20;
-/// Silence after which an FS without its CR ends a frame.
-pub const SILENCE: Duration = Duration::from_millis(50);
 /// Time after which an unused connection to a destination is closed unless it says otherwise.
 pub const UNUSED_TIMEOUT: Duration = Duration::from_secs(300);
 /// TLS handshakes of peers that dial in to fetch messages, at once.

@@ -1,7 +1,8 @@
-//! MLLP to an HL7 receiver, connected to or waited for (MLLP release 1; HL7 v2.5.1 chapter 2, 2.9).
+//! MLLP to an HL7 receiver, connected to or waited for (MLLP releases 1 and 2; HL7 v2.5.1 chapter 2, 2.9).
 //!
 //! * One message is outstanding on a connection: it leaves as one frame in one write, and the next one waits for its
 //!   acknowledgement, and for the gap that the receiver needs.
+//! * A commit block of MLLP release 2 is no acknowledgement, unless MSH-15 says that none will come.
 //! * An acknowledgement is this message's only where MSA-2 is its MSH-10. After any other answer, after bytes beyond the
 //!   answer and after a time-out the connection is closed, so that what comes late is never taken for the next one's (F42).
 //! * A kept connection may have died unnoticed. Where it breaks before a byte of an answer came, the same bytes are sent
@@ -10,7 +11,7 @@
 //!   been used for a time.
 //!
 //! Bounds: as many connections as messages in flight; [`limits::ANSWER_BYTES_MAX`] for an answer; the destination's
-//! time-out for the write and again for the answer. A payload that MLLP cannot carry (VT, or FS before CR) is unfit.
+//! time-out for the write and again for the answer. A payload that MLLP cannot carry (one with VT or FS) is unfit.
 
 use std::sync::{Arc, Mutex as Lock, PoisonError};
 
@@ -23,10 +24,10 @@ use self::{
     answers::{Answers, Found},
     connection::{Connection, Failure, Heard, Resting},
 };
-use super::{Attempted, Dialer, Door, Error, Reply, Resent};
+use super::{Attempted, Dialer, Door, Error, Reply, Resent, Wire};
 use crate::{
-    settings::{ConnectionUse, Destination, MllpTarget, Opening, Security},
-    wire::mllp::encode,
+    settings::{ConnectionUse, Destination, MllpRelease, MllpTarget, Opening, Security},
+    wire::mllp::Release,
 };
 
 mod answers;
@@ -82,13 +83,8 @@ impl MllpClient {
 
     /// Sends one message to the endpoint at an index and waits for its acknowledgement.
     pub async fn send(&self, endpoint: usize, message: &[u8]) -> Attempted {
-        if !is_fit(message) {
-            return Reply::Unfit { why: "MLLP cannot carry it: it holds the marks of a frame" }.into();
-        }
-        let mut frame = Vec::new();
-        encode(&mut frame, message);
         let quiet = self.shared.after_the_gap().await;
-        let attempted = self.shared.deliver(endpoint, message, &frame).await;
+        let attempted = self.shared.deliver(endpoint, message).await;
         if let Some(mut until) = quiet {
             *until = Some(Instant::now() + self.shared.target.gap);
         }
@@ -128,16 +124,16 @@ impl Shared {
         Some(until)
     }
 
-    async fn deliver(&self, endpoint: usize, message: &[u8], frame: &[u8]) -> Attempted {
+    async fn deliver(&self, endpoint: usize, message: &[u8]) -> Attempted {
         let mut resent = Resent::No;
         if let Some(connection) = self.claim(endpoint).await {
-            match self.exchange(connection, endpoint, message, frame).await {
+            match self.exchange(connection, endpoint, message).await {
                 Err(Failure::Broken(Heard::Nothing)) => resent = Resent::OnAnotherConnection,
                 result => return reply(result).into(),
             }
         }
         let Some(connection) = self.another(endpoint).await else { return Reply::Unreachable.into() };
-        Attempted { reply: reply(self.exchange(connection, endpoint, message, frame).await), resent }
+        Attempted { reply: reply(self.exchange(connection, endpoint, message).await), resent }
     }
 
     /// A connection that rests and is still there.
@@ -159,27 +155,33 @@ impl Shared {
     async fn another(&self, endpoint: usize) -> Option<Connection> {
         let Some(dialer) = &self.dialer else { return self.claim(endpoint).await };
         let wire = dialer.dial(self.endpoints.get(endpoint)?).await.ok()?;
-        Some(Connection::new(wire))
+        Some(self.connection(wire))
     }
 
-    async fn exchange(
-        &self,
-        mut connection: Connection,
-        endpoint: usize,
-        message: &[u8],
-        frame: &[u8],
-    ) -> Result<Reply, Failure> {
-        let mut answers = Answers::to(message, self.target.awaited);
-        let found = connection.exchange(frame, &mut answers, self.timeout).await?;
-        let (code, echoed, answer) = match found {
-            Found::Malformed(answer) => return Ok(Reply::Malformed { answer }),
-            Found::Acknowledged { code, echoed, answer } => (code, echoed, answer),
-        };
+    async fn exchange(&self, mut connection: Connection, endpoint: usize, message: &[u8]) -> Result<Reply, Failure> {
+        let answers = Answers::to(message, self.target.awaited);
         let sent = answers.control_id().to_vec();
-        if echoed == sent && answers.is_done() {
+        let (reply, is_ours) = match connection.exchange(message, &answers, self.timeout).await? {
+            Found::Acknowledged { code, echoed, answer } => {
+                let is_ours = echoed == sent;
+                (Reply::Acknowledged { code, echoed, sent, answer }, is_ours)
+            }
+            Found::Committed => (Reply::Committed, true),
+            Found::Malformed(answer) => (Reply::Malformed { answer }, false),
+        };
+        if is_ours && connection.is_done() {
             self.release(connection, endpoint).await;
         }
-        Ok(Reply::Acknowledged { code, echoed, sent, answer })
+        Ok(reply)
+    }
+
+    /// Takes over a connected stream.
+    fn connection(&self, wire: Box<dyn Wire>) -> Connection {
+        let release = match self.target.release {
+            MllpRelease::One => Release::One,
+            MllpRelease::Two => Release::Two,
+        };
+        Connection::new(wire, release, self.timeout)
     }
 
     /// Keeps a connection for the next message, or closes it.
@@ -195,7 +197,8 @@ impl Shared {
     }
 
     /// Takes the connection of a peer that connected to us in place of the one before it.
-    async fn welcome(&self, connection: Connection) {
+    async fn welcome(&self, wire: Box<dyn Wire>) {
+        let connection = self.connection(wire);
         let mut resting = self.resting.lock().await;
         resting.clear();
         resting.push(connection.rest(0, self.target.idle));
@@ -208,30 +211,7 @@ fn reply(result: Result<Reply, Failure>) -> Reply {
         Ok(reply) => reply,
         Err(Failure::Timeout) => Reply::Timeout,
         Err(Failure::Broken(_)) => Reply::Unreachable,
-    }
-}
-
-/// Whether a receiver would read the payload as one frame: it holds no mark that begins or ends one.
-fn is_fit(payload: &[u8]) -> bool {
-    const VT: u8 = 0x0b;
-    let ends_early = memchr::memmem::find(payload, b"\x1c\x0d").is_some() || payload.ends_with(b"\x1c");
-    !ends_early && memchr::memchr(VT, payload).is_none()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn refuses_what_would_end_its_own_frame() {
-        for (payload, expected) in [
-            (&b"MSH|^~\\&|A\r"[..], true),
-            (b"a\x1cb\r", true),
-            (b"a\x1c\rb\r", false),
-            (b"a\x1c", false),
-            (b"\x0ba\r", false),
-        ] {
-            assert_eq!(is_fit(payload), expected, "{payload:?}");
-        }
+        Err(Failure::NotCommitted) => Reply::NotCommitted,
+        Err(Failure::Unfit) => Reply::Unfit { why: "MLLP cannot carry it: it holds a mark of frames, VT or FS" },
     }
 }

@@ -52,6 +52,13 @@ pub(in crate::settings) static DELIVER_LISTEN: Key<Spelled<SocketAddr>> = Key {
     example: "\"10.20.4.10:6671\"",
     doc: "Address and port where the receiver fetches its messages; one peer at a time, the newest one.",
 };
+pub(in crate::settings) static RELEASE: Key<Whole> = Key {
+    name: "release",
+    form: Whole(1..=2),
+    absent: Absent::Default("1"),
+    example: "1",
+    doc: "Release of MLLP: 2 where both ends confirm each block by a commit block; it is no acknowledgement by itself.",
+};
 pub(in crate::settings) static CONNECTION: Key<Choice<ConnectionUse>> = Key {
     name: "connection",
     form: Choice(&[
@@ -160,6 +167,7 @@ pub(in crate::settings) static MLLP_CONNECT: Section = Section {
     keys: &[
         &CONNECT,
         &PEER_FAILOVER,
+        &RELEASE,
         &CONNECTION,
         &GAP,
         &AWAIT,
@@ -172,7 +180,7 @@ pub(in crate::settings) static MLLP_CONNECT: Section = Section {
         &PEER_TLS,
         &PLAINTEXT,
     ],
-    later: &["release"],
+    later: &[],
 };
 pub(in crate::settings) static MLLP_DELIVER: Section = Section {
     kind: "mllp",
@@ -181,6 +189,7 @@ pub(in crate::settings) static MLLP_DELIVER: Section = Section {
         &ROLE,
         &DELIVER_LISTEN,
         &ALLOW,
+        &RELEASE,
         &CONNECTION,
         &GAP,
         &AWAIT,
@@ -192,7 +201,7 @@ pub(in crate::settings) static MLLP_DELIVER: Section = Section {
         &SERVER_TLS,
         &PLAINTEXT,
     ],
-    later: &["release"],
+    later: &[],
 };
 
 pub(in crate::settings) static FOLDER_PATH: Key<Spelled<PathBuf>> = Key {

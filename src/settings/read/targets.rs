@@ -6,8 +6,8 @@ use super::Reader;
 use crate::{
     ids::Name,
     settings::{
-        AwaitedAck, ClientTls, ConnectionUse, Destination, DestinationKind, FolderTarget, MllpTarget, OnError, Opening,
-        Retry, Security,
+        AwaitedAck, ClientTls, ConnectionUse, Destination, DestinationKind, FolderTarget, MllpRelease, MllpTarget,
+        OnError, Opening, Retry, Security,
         complaint::Complaint,
         fields::Fields,
         keys::{
@@ -24,6 +24,7 @@ use crate::{
 
 /// What is the same whoever opens the connection.
 struct Common {
+    release: MllpRelease,
     connection: ConnectionUse,
     gap: Duration,
     awaited: AwaitedAck,
@@ -36,8 +37,8 @@ struct Common {
 
 impl Common {
     const fn target(&self, opening: Opening) -> DestinationKind {
-        let Self { connection, gap, awaited, on_error, idle, keepalive, .. } = *self;
-        DestinationKind::Mllp(MllpTarget { opening, connection, gap, awaited, on_error, idle, keepalive })
+        let Self { release, connection, gap, awaited, on_error, idle, keepalive, .. } = *self;
+        DestinationKind::Mllp(MllpTarget { opening, release, connection, gap, awaited, on_error, idle, keepalive })
     }
 }
 
@@ -134,6 +135,7 @@ impl Reader<'_> {
     }
 
     fn common(&mut self, fields: &Fields<'_>) -> Option<Common> {
+        let release = fields.read(&target::RELEASE, &mut self.found);
         let connection = fields.read(&target::CONNECTION, &mut self.found);
         let gap = fields.read(&target::GAP, &mut self.found);
         let awaited = fields.read(&target::AWAIT, &mut self.found);
@@ -143,6 +145,7 @@ impl Reader<'_> {
         let idle = fields.read(&target::IDLE, &mut self.found);
         let keepalive = fields.read(&target::KEEPALIVE, &mut self.found);
         Some(Common {
+            release: if release? == 2 { MllpRelease::Two } else { MllpRelease::One },
             connection: connection?,
             gap: gap?,
             awaited: awaited?,

@@ -9,14 +9,26 @@ use tokio::{
 };
 
 use super::answers::{Answers, Found};
-use crate::{units::limits, uplink::Wire};
+use crate::{
+    units::{Timestamp, limits},
+    uplink::Wire,
+    wire::{
+        Answer, Bounds, Cause, Event, Line as _, Unsent,
+        mllp::{MllpLine, Options, Release},
+    },
+};
 
 /// Bytes read at once.
 const READ_BYTES: usize = 8 << 10;
+/// Time a peer has to take the end of a connection that is not needed any more.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// A connection that nothing is outstanding on.
 pub(super) struct Connection {
     wire: Box<dyn Wire>,
+    line: MllpLine,
+    release: Release,
+    began: Instant,
     buffer: Vec<u8>,
 }
 
@@ -27,6 +39,10 @@ pub(super) enum Failure {
     Timeout,
     /// The connection ended or broke.
     Broken(Heard),
+    /// The receiver does not commit the block (MLLP release 2).
+    NotCommitted,
+    /// MLLP cannot carry the message.
+    Unfit,
 }
 
 /// Whether any byte of an answer came.
@@ -39,52 +55,111 @@ pub(super) enum Heard {
 }
 
 impl Connection {
-    /// Takes over a connected stream.
-    pub(super) const fn new(wire: Box<dyn Wire>) -> Self {
-        Self { wire, buffer: Vec::new() }
+    /// Takes over a connected stream; `patience` is the time an answer may take.
+    pub(super) fn new(wire: Box<dyn Wire>, release: Release, patience: Duration) -> Self {
+        let bounds = Bounds { frame_max: limits::ANSWER_BYTES_MAX, frame_timeout: patience, gap_max: None };
+        let line = MllpLine::new(Options { bounds, release, ..Options::default() });
+        Self { wire, line, release, began: Instant::now(), buffer: Vec::new() }
     }
 
-    /// Writes a frame and reads until there is an answer. The bytes may have gone out whatever this says.
+    /// Writes a message and reads until there is an answer. The bytes may have gone out whatever this says.
     pub(super) async fn exchange(
         &mut self,
-        frame: &[u8],
-        answers: &mut Answers,
+        message: &[u8],
+        answers: &Answers,
         patience: Duration,
     ) -> Result<Found, Failure> {
         let mut heard = Heard::Nothing;
-        let write = async {
-            self.wire.write_all(frame).await?;
-            self.wire.flush().await
-        };
-        match timeout(patience, write).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => return Err(Failure::Broken(heard)),
-            Err(_) => return Err(Failure::Timeout),
-        }
-        let deadline = Instant::now() + patience;
+        self.line.send(self.now(), message.to_vec());
+        let mut deadline = Instant::now() + patience;
         loop {
-            let silence = answers.awaits_silence().then(|| deadline.min(Instant::now() + limits::SILENCE));
-            self.buffer.clear();
-            self.buffer.reserve(READ_BYTES);
-            let found = match timeout_at(silence.unwrap_or(deadline), self.wire.read_buf(&mut self.buffer)).await {
-                Err(_) if silence.is_some_and(|end| end < deadline) => answers.silence(),
-                Err(_) => return Err(Failure::Timeout),
-                Ok(Ok(0) | Err(_)) => return answers.silence().ok_or(Failure::Broken(heard)),
-                Ok(Ok(_)) => {
-                    heard = Heard::Something;
-                    answers.receive(&self.buffer)
-                }
-            };
+            let (found, sent) = self.collect(answers)?;
+            self.write(heard, patience).await?;
             if let Some(found) = found {
                 return Ok(found);
             }
+            if sent {
+                deadline = Instant::now() + patience;
+            }
+            let tick = self.line.deadline().map(|at| self.began + at.since(Timestamp(0)));
+            self.buffer.clear();
+            self.buffer.reserve(READ_BYTES);
+            let until = tick.map_or(deadline, |tick| tick.min(deadline));
+            match timeout_at(until, self.wire.read_buf(&mut self.buffer)).await {
+                Err(_) if until < deadline => self.line.tick(self.now()),
+                Err(_) => return Err(Failure::Timeout),
+                Ok(Ok(0) | Err(_)) => {
+                    // What the end of the stream completes still counts; what it cuts off does not.
+                    self.line.tick(self.now().plus(limits::LULL));
+                    return self.collect(answers)?.0.ok_or(Failure::Broken(heard));
+                }
+                Ok(Ok(_)) => {
+                    heard = Heard::Something;
+                    self.line.receive(self.now(), &self.buffer);
+                }
+            }
         }
+    }
+
+    /// Whether the answer was all there was, so that the next message can go the same way.
+    pub(super) fn is_done(&mut self) -> bool {
+        let is_busy = self.line.is_busy();
+        self.line.tick(self.now().plus(limits::LULL));
+        let mut rest = std::iter::from_fn(|| self.line.next());
+        !is_busy && rest.all(|event| matches!(event, Event::Noise { cause, .. } if !cause.lost_a_frame()))
+    }
+
+    /// What the machine found, and whether the peer has the whole message.
+    fn collect(&mut self, answers: &Answers) -> Result<(Option<Found>, bool), Failure> {
+        let mut sent = false;
+        while let Some(event) = self.line.next() {
+            let found = match event {
+                Event::Sent => {
+                    sent = true;
+                    (self.release == Release::Two && answers.is_silent()).then_some(Found::Committed)
+                }
+                Event::Unsent(Unsent::Unfit) => return Err(Failure::Unfit),
+                Event::Unsent(Unsent::Refused) => return Err(Failure::NotCommitted),
+                Event::Unsent(Unsent::NoAnswer | Unsent::Ended) => return Err(Failure::Timeout),
+                Event::Frame(answer) => {
+                    self.line.answer(self.now(), Answer::Taken(Vec::new()));
+                    answers.look(answer)
+                }
+                Event::Noise { cause: Cause::Oversize, bytes, .. } => Some(Found::Malformed(bytes)),
+                Event::Noise { .. } | Event::Count(_) => None,
+            };
+            if found.is_some() {
+                return Ok((found, sent));
+            }
+        }
+        Ok((None, sent))
+    }
+
+    async fn write(&mut self, heard: Heard, patience: Duration) -> Result<(), Failure> {
+        let bytes = self.line.transmit();
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let write = async {
+            self.wire.write_all(&bytes).await?;
+            self.wire.flush().await
+        };
+        match timeout(patience, write).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Failure::Broken(heard)),
+            Err(_) => Err(Failure::Timeout),
+        }
+    }
+
+    /// The machine's clock: the time since the connection was made.
+    fn now(&self) -> Timestamp {
+        Timestamp(0).plus(self.began.elapsed())
     }
 
     /// Closes the connection as a peer expects it.
     pub(super) async fn close(mut self) {
         // A peer that is gone already, or does not take the end, is left alone.
-        timeout(limits::SILENCE, self.wire.shutdown()).await.ok();
+        timeout(CLOSE_TIMEOUT, self.wire.shutdown()).await.ok();
     }
 
     /// Lets it rest until it is claimed, ends, or has not been used for `idle`.
@@ -139,3 +214,6 @@ impl Resting {
         connection.await.ok()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{Connection, Shared};
+use super::Shared;
 use crate::{
     settings::Opening,
     units::limits,
@@ -39,7 +39,7 @@ pub(super) async fn serve(door: Door, shared: Arc<Shared>) {
         let (shared, acceptor) = (Arc::clone(&shared), door.acceptor.clone());
         tokio::spawn(async move {
             if let Ok(wire) = furnish(stream, acceptor, shared.target.keepalive).await {
-                shared.welcome(Connection::new(wire)).await;
+                shared.welcome(wire).await;
             }
             drop(permit);
         });
