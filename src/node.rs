@@ -173,6 +173,7 @@ impl Node {
             names: Arc::clone(&names),
             reader: Reader::start(&plan)?,
             sockets: sockets.links,
+            doors: sockets.doors,
             telemetry: Arc::clone(&telemetry),
             clock,
         })?;
@@ -284,6 +285,7 @@ fn hear(telemetry: &Telemetry, notice: Notice<'_>) {
 /// Every socket the box listens at.
 struct Sockets {
     links: Vec<(usize, TcpListener)>,
+    doors: Vec<(usize, TcpListener)>,
     metrics: Option<TcpListener>,
 }
 
@@ -297,8 +299,14 @@ impl Sockets {
                 links.push((index, take_or_bind(&mut given, link.name.as_str(), server.listen)?));
             }
         }
+        let mut doors = Vec::new();
+        for (index, to) in settings.destinations.iter().enumerate() {
+            if let Some(listen) = to.listens_at() {
+                doors.push((index, take_or_bind(&mut given, to.name.as_str(), listen)?));
+            }
+        }
         let metrics = settings.metrics.map(|address| take_or_bind(&mut given, "metrics", address)).transpose()?;
-        Ok(Self { links, metrics })
+        Ok(Self { links, doors, metrics })
     }
 
     /// Where each link of the settings listens, if it does.

@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod complaint;
+mod ends;
 mod fault;
 mod fields;
 mod form;
@@ -224,7 +225,7 @@ impl Network {
 }
 
 /// TLS of a listener.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerTls {
     /// Certificate chain, PEM.
     pub certificate: SecretRef,
@@ -308,13 +309,136 @@ pub struct Destination {
     pub tls: ClientTls,
 }
 
+impl Destination {
+    /// Where its peer connects to, if it is the peer that connects.
+    pub const fn listens_at(&self) -> Option<SocketAddr> {
+        match &self.kind {
+            DestinationKind::Mllp(MllpTarget { opening: Opening::Listen { listen, .. }, .. }) => Some(*listen),
+            _ => None,
+        }
+    }
+}
+
 /// What a destination speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DestinationKind {
     /// HL7 over HTTP: POST of the message, or of what the map makes of it.
     Http,
     /// FHIR R4: transaction Bundles are POSTed to the base.
     Fhir,
+    /// HL7 v2 over MLLP.
+    Mllp(MllpTarget),
+    /// A folder that files are put into.
+    Folder(FolderTarget),
+}
+
+impl DestinationKind {
+    /// The kind of its table: the `kind` label of metrics.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Fhir => "fhir",
+            Self::Mllp(_) => "mllp",
+            Self::Folder(_) => "folder",
+        }
+    }
+}
+
+/// An HL7 receiver over MLLP. One message is outstanding on a connection, never more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MllpTarget {
+    /// Who opens the connection.
+    pub opening: Opening,
+    /// Whether blocks are committed.
+    pub release: MllpRelease,
+    /// How long a connection is used.
+    pub connection: ConnectionUse,
+    /// Shortest pause between an acknowledgement and the next message.
+    pub gap: Duration,
+    /// Which acknowledgement makes a message delivered.
+    pub awaited: AwaitedAck,
+    /// What AE and CE do to a message.
+    pub on_error: OnError,
+    /// Time after which an unused connection is closed.
+    pub idle: Duration,
+    /// Silence after which TCP keepalive asks.
+    pub keepalive: Duration,
+}
+
+/// Who opens the connection to a receiver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// Gurney connects to the destination's endpoints.
+    Dial {
+        /// Plain text or TLS.
+        security: Security,
+    },
+    /// The receiver connects to Gurney.
+    Listen {
+        /// Address to listen at.
+        listen: SocketAddr,
+        /// Peers that may connect; empty means all.
+        allow: Vec<Network>,
+        /// TLS, unless plaintext was accepted.
+        tls: Option<ServerTls>,
+    },
+}
+
+/// Whether a connection is encrypted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// It is not; that was accepted, or stays on this box.
+    Plain,
+    /// TLS, by the destination's [`ClientTls`].
+    Tls {
+        /// Name in the peer's certificate, where it is not its host.
+        name: Option<String>,
+    },
+}
+
+/// The release of MLLP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MllpRelease {
+    /// Frames only.
+    One,
+    /// Frames and commit blocks.
+    Two,
+}
+
+/// How long a connection to a receiver is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionUse {
+    /// For one message after another.
+    Keep,
+    /// For one message.
+    PerMessage,
+}
+
+/// Which acknowledgement makes a message delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AwaitedAck {
+    /// CA or AA, whichever comes.
+    Commit,
+    /// AA; a CA is waited beyond where MSH-16 of the message asks for an application acknowledgement.
+    Application,
+}
+
+/// What an acknowledgement of error does to a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnError {
+    /// It is sent again after a pause.
+    Retry,
+    /// It becomes a dead letter, with the answer.
+    DeadLetter,
+}
+
+/// A folder that files are put into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FolderTarget {
+    /// The folder.
+    pub path: PathBuf,
+    /// End of the file names; by content where absent.
+    pub suffix: Option<String>,
 }
 
 /// TLS of a client.

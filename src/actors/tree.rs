@@ -27,10 +27,10 @@ use super::{
 use crate::{
     flow::Flows,
     ids::derive,
-    settings::{LinkWire, Settings},
+    settings::{Destination, DestinationKind, LinkWire, MllpTarget, Opening, Settings},
     store::{self, reader::Reader, rows::Names},
     telemetry::Telemetry,
-    uplink::{self, HttpClient},
+    uplink::{self, Client, Door},
 };
 
 /// Why the tree cannot be started.
@@ -46,7 +46,7 @@ pub enum Error {
         source: uplink::Error,
     },
     /// A listener's TLS cannot be set up.
-    #[error("link {name}")]
+    #[error("listener of {name}")]
     Tls {
         /// Which one.
         name: String,
@@ -73,6 +73,8 @@ pub struct Plan {
     pub reader: Reader,
     /// Bound sockets, by the index of their link.
     pub sockets: Vec<(usize, TcpListener)>,
+    /// Bound sockets of destinations whose peer connects to us, by the index of their destination.
+    pub doors: Vec<(usize, TcpListener)>,
     /// Where signals go.
     pub telemetry: Arc<Telemetry>,
     /// The clocks.
@@ -148,7 +150,7 @@ fn start_couriers(plan: &Plan, journal: &Addr<Journal>) -> Result<Vec<Addr<Couri
             settings: Arc::new(destination.clone()),
             flows: Arc::clone(&plan.flows),
             names: Arc::clone(&plan.names),
-            client: HttpClient::new(destination).map_err(fails)?,
+            client: Client::new(destination, door(plan, index, destination)?).map_err(fails)?,
             reader: plan.reader.clone(),
             shared: Arc::clone(plan.store.shared()),
             journal: journal.clone(),
@@ -158,6 +160,17 @@ fn start_couriers(plan: &Plan, journal: &Addr<Journal>) -> Result<Vec<Addr<Couri
         couriers.push(Courier::start_in_arbiter(&arbiter, |_| Courier::new(courier)));
     }
     Ok(couriers)
+}
+
+/// The door of a destination whose peer connects to us.
+fn door(plan: &Plan, index: usize, destination: &Destination) -> Result<Option<Door>, Error> {
+    let DestinationKind::Mllp(MllpTarget { opening: Opening::Listen { tls, .. }, .. }) = &destination.kind else {
+        return Ok(None);
+    };
+    let fails = |source| Error::Tls { name: destination.name.to_string(), source };
+    let acceptor = tls.as_ref().map(tls::acceptor).transpose().map_err(fails)?;
+    let bound = plan.doors.iter().find(|(of, _)| *of == index).and_then(|(_, socket)| socket.try_clone().ok());
+    Ok(bound.map(|listener| Door { listener, acceptor }))
 }
 
 /// Boxes that fail together must not come back together.

@@ -19,6 +19,7 @@ mod destinations;
 mod flows;
 mod links;
 mod network;
+mod targets;
 
 use destinations::NamedDestination;
 use network::Listening;
@@ -52,6 +53,9 @@ pub fn read(files: &[(String, String)], known: &Known<'_>) -> Result<Checked, Fa
     }
 }
 
+/// What a destination is called in messages.
+const DESTINATION: &str = "destination";
+
 /// What is collected while the tables are read.
 struct Reader<'k> {
     found: Complaints,
@@ -78,7 +82,7 @@ impl<'k> Reader<'k> {
 
     fn settings(&mut self, entries: &[Entry<'_>]) -> Option<Settings> {
         let links = self.of(entries, &["mllp", "serial"], "source");
-        let destinations = self.of(entries, &["http", "fhir"], "destination");
+        let destinations = self.of(entries, &["http", "fhir"], DESTINATION);
         let flows = self.of(entries, &["flow"], "flow");
         let link_names = links.iter().map(|entry| NamedLink { name: entry.name, place: entry.place.clone() });
         let link_names: Vec<_> = link_names.collect();
@@ -110,9 +114,14 @@ impl<'k> Reader<'k> {
         })
     }
 
-    /// The tables of these kinds, which share their names and their bound.
+    /// The tables of these kinds, which share their names and their bound. Those that are destinations by their use
+    /// are so whatever their kind.
     fn of<'e>(&mut self, entries: &'e [Entry<'e>], kinds: &[&str], role: &str) -> Vec<&'e Entry<'e>> {
-        let mut all: Vec<_> = entries.iter().filter(|entry| kinds.contains(&entry.section.kind)).collect();
+        let is_one = |entry: &&Entry<'_>| match keys::is_target(entry.section) {
+            true => role == DESTINATION,
+            false => kinds.contains(&entry.section.kind),
+        };
+        let mut all: Vec<_> = entries.iter().filter(is_one).collect();
         if let Some(first_too_many) = all.get(limits::NAMES_MAX) {
             let message = format!("there are more than {} {role}s", limits::NAMES_MAX);
             self.found.push(Complaint::new(first_too_many.place.clone(), message).help("take some away"));

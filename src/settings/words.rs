@@ -286,6 +286,53 @@ pub(super) fn endpoint(text: &str) -> Read<Endpoint> {
     Ok(Endpoint { url: text.to_owned(), is_encrypted, is_loopback: is_loopback(host) })
 }
 
+/// A peer that is connected to, and how far it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct PeerAddress {
+    pub(super) address: String,
+    pub(super) is_loopback: bool,
+}
+
+/// Reads `host:port` of a peer: a name, an IPv4 address, or an IPv6 address in brackets.
+pub(super) fn peer(text: &str) -> Read<PeerAddress> {
+    let wrong = |help: &str| Wrong::new(format!("{} is not a host and port", quoted(text)), help);
+    let example =
+        "write host and port, such as \"lab.hospital.example:6661\", \"10.20.8.7:6661\" or \"[2001:db8::7]:6661\"";
+    if text.contains("://") {
+        return Err(wrong("leave out everything up to ://; MLLP has no URLs"));
+    }
+    let has_port = text.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
+    match host_of(text) {
+        Some(host) if has_port => Ok(PeerAddress { address: text.to_owned(), is_loopback: is_loopback(host) }),
+        Some(_) => Err(wrong("the port is missing: write it after a colon; most receivers use 2575 or 6661")),
+        None => Err(wrong(example)),
+    }
+}
+
+/// Reads the name or address of a host.
+pub(super) fn host(text: &str) -> Read<String> {
+    match host_of(text) {
+        Some(host) if host == text => Ok(text.to_owned()),
+        _ => Err(Wrong::new(
+            format!("{} is not a host name", quoted(text)),
+            "write a name such as \"lab.hospital.example\"",
+        )),
+    }
+}
+
+/// Reads the end of a file name.
+pub(super) fn suffix(text: &str) -> Read<String> {
+    const SUFFIX_BYTES_MAX: usize = 16;
+    let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if !is_plain || text.len() > SUFFIX_BYTES_MAX || text.eq_ignore_ascii_case("tmp") {
+        return Err(Wrong::new(
+            format!("{} is not a suffix for files", quoted(text)),
+            "write 1 to 16 letters and digits without a dot, such as \"hl7\"; tmp is what unfinished files have",
+        ));
+    }
+    Ok(text.to_owned())
+}
+
 /// The host of `host:port`, if both are well-formed.
 fn host_of(authority: &str) -> Option<&str> {
     let (host, port) = match authority.rsplit_once(':') {

@@ -129,6 +129,9 @@ catalogue! {
         "Whether the destination accepted its last delivery or probe.";
     delivery_attempts_total: IntCounterVec = "gurney_delivery_attempts_total", ["destination", "result"],
         "Delivery attempts.";
+    destination_exchange_faults_total: IntCounterVec =
+        "gurney_destination_exchange_faults_total", ["destination", "fault"],
+        "Exchanges with an HL7 receiver that went wrong; none of them counted as a delivery.";
     destination_breaker_opens_total: IntCounterVec = "gurney_destination_breaker_opens_total", ["destination"],
         "Times an endpoint of the destination failed so often in a row that deliveries to it stopped.";
     destination_switches_total: IntCounterVec = "gurney_destination_switches_total", ["destination"],

@@ -55,6 +55,16 @@ labels! {
         Cr = "CR",
     }
 
+    /// What went wrong in an exchange with an HL7 receiver.
+    ExchangeFault {
+        /// It acknowledged another message than the one that was sent.
+        OtherMessage = "other_message",
+        /// Its answer is no acknowledgement.
+        MalformedAnswer = "malformed_answer",
+        /// A kept connection was dead; the message was sent again on another one.
+        DeadConnection = "dead_connection",
+    }
+
     /// Why bytes of a link did not become a frame.
     FrameFault {
         /// Start, end or order of the frame's marks.
@@ -254,6 +264,7 @@ mod tests {
         check::<StoreOperation>();
         check::<StoreLevel>();
         check::<AttemptResult>();
+        check::<ExchangeFault>();
         check::<Priority>();
     }
 }

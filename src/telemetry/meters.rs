@@ -8,13 +8,13 @@ use prometheus::{Gauge, Histogram, IntCounter, IntGauge};
 use super::{
     catalogue::{Catalogue, PerLabel},
     labels::{
-        AckCode, AttemptResult, BatchFault, Ending, FrameFault, Guess, Label, LinkEvent, Loss, Refusal, Stage,
-        StoreLevel, StoreOperation,
+        AckCode, AttemptResult, BatchFault, Ending, ExchangeFault, FrameFault, Guess, Label, LinkEvent, Loss, Refusal,
+        Stage, StoreLevel, StoreOperation,
     },
 };
 use crate::{
     ids::Name,
-    settings::{self, DestinationKind, LinkWire, Pattern, Priority, TypePattern},
+    settings::{self, LinkWire, Pattern, Priority, TypePattern},
     units::{ByteCount, Timestamp},
 };
 
@@ -275,6 +275,7 @@ pub struct DestinationMeter {
     oldest: Gauge,
     up: IntGauge,
     attempts: PerLabel<IntCounter>,
+    exchange_faults: Option<PerLabel<IntCounter>>,
     breaker_opens: IntCounter,
     switches: IntCounter,
     preferred: IntGauge,
@@ -284,10 +285,7 @@ pub struct DestinationMeter {
 impl DestinationMeter {
     pub(super) fn new(families: &Catalogue, destination: &settings::Destination) -> Self {
         let name = [destination.name.as_str()];
-        let kind = match destination.kind {
-            DestinationKind::Http => "http",
-            DestinationKind::Fhir => "fhir",
-        };
+        let kind = destination.kind.as_str();
         families.interface_info.with_label_values(&[destination.name.as_str(), kind, "out"]).set(1);
         let preferred = families.destination_preferred.with_label_values(&name);
         preferred.set(1);
@@ -299,6 +297,11 @@ impl DestinationMeter {
             up: families.destination_up.with_label_values(&name),
             attempts: PerLabel::new::<AttemptResult>(|result| {
                 families.delivery_attempts_total.with_label_values(&[destination.name.as_str(), result])
+            }),
+            exchange_faults: (kind == "mllp").then(|| {
+                PerLabel::new::<ExchangeFault>(|fault| {
+                    families.destination_exchange_faults_total.with_label_values(&[destination.name.as_str(), fault])
+                })
             }),
             breaker_opens: families.destination_breaker_opens_total.with_label_values(&name),
             switches: families.destination_switches_total.with_label_values(&name),
@@ -322,6 +325,12 @@ impl DestinationMeter {
     /// Says how old the oldest waiting message is; zero when none waits.
     pub fn oldest(&self, age: Duration) {
         self.oldest.set(age.as_secs_f64());
+    }
+
+    pub(super) fn exchange_failed(&self, fault: ExchangeFault) {
+        if let Some(faults) = &self.exchange_faults {
+            faults.at(fault).inc();
+        }
     }
 
     pub(super) fn breaker_opened(&self) {

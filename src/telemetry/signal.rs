@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 
 use super::{
     DestinationMeter, FlowMeter, LinkMeter, StoreMeter, Telemetry,
-    labels::{BatchFault, Ending, FrameFault, Label, Loss, Refusal, StoreLevel, StoreOperation},
+    labels::{BatchFault, Ending, ExchangeFault, FrameFault, Label, Loss, Refusal, StoreLevel, StoreOperation},
     meters::unix_seconds,
 };
 use crate::{
@@ -180,6 +180,13 @@ pub enum DestinationSignal {
         endpoint: usize,
         /// How long.
         pause: Duration,
+    },
+    /// An exchange with an HL7 receiver went wrong; the message is sent again.
+    Exchange {
+        /// Index of the endpoint.
+        endpoint: usize,
+        /// What.
+        fault: ExchangeFault,
     },
     /// It stopped at a refusal, as the flow says.
     Stopped {
@@ -358,6 +365,12 @@ impl DestinationMeter {
             }
             DestinationSignal::Paused { endpoint, pause } => {
                 warn!(destination, endpoint, pause_ms = millis(pause), "endpoint asked for a pause");
+            }
+            DestinationSignal::Exchange { endpoint, fault } => {
+                self.exchange_failed(fault);
+                if fault != ExchangeFault::DeadConnection {
+                    warn!(destination, endpoint, fault = fault.text(), "answer is not this message's, not delivered");
+                }
             }
             DestinationSignal::Stopped { entry, status } => {
                 self.set_stopped(true);

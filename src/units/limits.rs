@@ -93,6 +93,14 @@ pub const CONFLICT_ATTEMPTS: u32 = 3;
 pub const SPILLED_KEYS_MAX: usize = 1 << 16;
 /// Time to connect to a destination.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Addresses of one name that are tried in turn.
+pub const ADDRESSES_MAX: usize = 8;
+/// Bytes of an answer over MLLP that are read; larger ones are not taken for an answer.
+pub const ANSWER_BYTES_MAX: usize = 4 << 20;
+/// Time after which an unused connection to a destination is closed unless it says otherwise.
+pub const UNUSED_TIMEOUT: Duration = Duration::from_secs(300);
+/// TLS handshakes of peers that dial in to fetch messages, at once.
+pub const HANDSHAKES_MAX: usize = 8;
 /// Time a destination has to answer a request.
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -110,6 +118,10 @@ pub const FRAME_BYTES_MIN: u64 = 1 << 10;
 pub const FRAME_TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 /// Longest idle timeout a site may configure.
 pub const IDLE_TIMEOUT_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Longest pause between two messages a site may configure.
+pub const GAP_MAX: Duration = Duration::from_secs(60);
+/// Longest silence before TCP keepalive asks that a site may configure: firewalls forget idle connections after ten minutes.
+pub const KEEPALIVE_IDLE_MAX: Duration = Duration::from_secs(600);
 /// Longest response timeout a site may configure.
 pub const RESPONSE_TIMEOUT_MAX: Duration = Duration::from_secs(600);
 /// Smallest store a site may configure: two default frames, indexes and the ballast fit.

@@ -1,17 +1,12 @@
-//! What a delivery looks like on the wire: headers and body, made from the stored message alone.
+//! What a delivery looks like on the wire: name, headers and body, made from the stored message alone.
 
 use super::Plan;
 use crate::{
     delivery::{KeyParts, delivery_key, traceparent},
     hl7::{Encoding, Index, Message, Text},
     store::{reader::Due, rows::RAW},
+    uplink::{Content, Delivery},
 };
-
-/// A delivery as it is sent.
-pub(super) struct Request {
-    pub(super) headers: Vec<(&'static str, String)>,
-    pub(super) body: Vec<u8>,
-}
 
 /// Why a delivery cannot be made. What can refuse a message was asked before its acknowledgement, so each of these is a fault of
 /// the configuration since then.
@@ -31,7 +26,7 @@ impl Error {
     }
 }
 
-pub(super) fn build(plan: &Plan, due: &Due) -> Result<Request, Error> {
+pub(super) fn build(plan: &Plan, due: &Due) -> Result<Delivery, Error> {
     let flow = plan.names.flow_index(due.waiting.flow).and_then(|flow| plan.flows.flow(flow)).ok_or(Error::NoFlow)?;
     let link = plan.names.links.iter().position(|row| *row == due.message.link);
     let text = Text::of(&due.message.raw, link.and_then(|link| plan.flows.charset(link)));
@@ -49,15 +44,15 @@ pub(super) fn build(plan: &Plan, due: &Due) -> Result<Request, Error> {
         content_hash: &due.message.content_hash,
         map_version: &due.mapping,
     });
-    let (content_type, body) = if due.mapping == RAW {
-        (raw_type(&text, message.as_ref()), due.message.raw.clone())
+    let (content, content_type, body) = if due.mapping == RAW {
+        (Content::Hl7, raw_type(&text, message.as_ref()), due.message.raw.clone())
     } else {
         let stored = &due.message;
         let body = plan
             .flows
             .render(&due.mapping, link, &stored.raw, stored.received_at, stored.content_hash)
             .ok_or(Error::NoMap)?;
-        ("application/fhir+json; charset=utf-8".to_owned(), body)
+        (Content::Fhir, "application/fhir+json; charset=utf-8".to_owned(), body)
     };
     let headers = vec![
         ("content-type", content_type),
@@ -66,7 +61,8 @@ pub(super) fn build(plan: &Plan, due: &Due) -> Result<Request, Error> {
         ("x-gurney-flow", flow.name.to_string()),
         ("traceparent", traceparent(key)),
     ];
-    Ok(Request { headers, body })
+    let name = format!("{}-{}", flow.name, due.message.id);
+    Ok(Delivery { name, key: key.to_string(), content, headers, body })
 }
 
 fn raw_type(text: &Text<'_>, message: Option<&Message<'_>>) -> String {

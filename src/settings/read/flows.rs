@@ -4,10 +4,10 @@ use super::{NamedLink, Reader, destinations::NamedDestination};
 use crate::{
     ids::Name,
     settings::{
-        DestinationKind, Flow, Mapping,
+        Flow, Mapping,
         complaint::{Complaint, Ground, listed, quoted},
         fields::{Fields, Key},
-        keys::flow,
+        keys::{destination, flow, target},
         merge::Entry,
         place::Place,
         suggest::did_you_mean,
@@ -137,12 +137,16 @@ impl Reader<'_> {
         None
     }
 
-    fn check_mapping(&mut self, fields: &Fields<'_>, mapping: &Mapping, kind: Option<DestinationKind>) {
+    fn check_mapping(&mut self, fields: &Fields<'_>, mapping: &Mapping, kind: Option<&str>) {
         let maps = self.known.maps;
         let spelled: Vec<_> = maps.iter().map(|(name, version)| format!("{name}@{version}")).collect();
         let place = fields.place(&flow::MAPPING);
         match mapping {
-            Mapping::Raw if kind == Some(DestinationKind::Fhir) => {
+            Mapping::Map { .. } if kind == Some(target::MLLP_CONNECT.kind) => {
+                let complaint = Complaint::new(place, "an HL7 receiver takes no FHIR, which is what maps make");
+                self.found.push(complaint.help("write \"raw\", or send to a destination of the kind fhir or http"));
+            }
+            Mapping::Raw if kind == Some(destination::FHIR.kind) => {
                 let help = format!(
                     "write a map that makes FHIR, such as {}",
                     listed(spelled.iter().map(String::as_str), "or")
