@@ -22,6 +22,7 @@
 pub mod ack;
 mod charset;
 mod delimiters;
+mod dictionary;
 mod escape;
 mod index;
 mod message;
