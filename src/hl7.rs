@@ -27,6 +27,7 @@ mod escape;
 mod index;
 mod message;
 mod path;
+pub mod profile;
 pub mod show;
 
 pub use charset::{Charset, Choice, Encoding, Why};

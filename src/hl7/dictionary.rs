@@ -130,6 +130,11 @@ impl Table {
         self.codes.get(code).copied()
     }
 
+    /// Its codes.
+    pub(super) fn codes(&self) -> impl Iterator<Item = &'static str> {
+        self.codes.keys().copied()
+    }
+
     /// Whether its codes are listed.
     pub(super) fn is_listed(&self) -> bool {
         !self.codes.is_empty()

@@ -194,24 +194,37 @@ impl Structure {
             return Some(Step { leaf: from, group: current.group, is_new_round: false });
         }
         let mut at = current.group;
+        let mut behind = from.saturating_add(1);
         loop {
             let group = self.groups.get(at)?;
             let find = |start: usize, end: usize| {
                 let leaves = self.leaves.get(start..end)?;
                 leaves.iter().position(|leaf| leaf.name == *name).and_then(|place| start.checked_add(place))
             };
-            let forward = if group.is_choice { None } else { find(from.saturating_add(1), group.end) };
+            let forward = if group.is_choice { None } else { find(behind, group.end) };
             if let Some(leaf) = forward {
                 return Some(Step { leaf, group: at, is_new_round: false });
             }
-            if group.repeats && let Some(leaf) = find(group.start, group.end) {
+            if group.repeats
+                && let Some(leaf) = find(group.start, group.end)
+                && self.begins_round(group.start, leaf)
+            {
                 return Some(Step { leaf, group: at, is_new_round: true });
             }
             if at == 0 {
                 return None;
             }
             at = group.parent;
+            behind = group.end;
         }
+    }
+
+    /// Whether a new round of a group may begin with `leaf`: nothing that is required stands before it. Else a single
+    /// segment out of order would look like a round of which everything is missing.
+    fn begins_round(&self, start: usize, leaf: usize) -> bool {
+        let mut lacks = false;
+        self.missing_between(start, leaf, usize::MAX, leaf, &mut |_: &Leaf| lacks = true);
+        !lacks
     }
 
     /// The required segments that are missing when `step` follows `from`, each once, in the order of the structure.
@@ -315,6 +328,8 @@ mod tests {
             (order, "MSH PID ORC OBR NTE ORC RXO ORC BLG", ""),
             (order, "MSH PID ORC NTE", "-OBR"),
             (order, "MSH PID OBR", "-ORC"),
+            (order, "MSH ORC OBR NTE OBR BLG", "!OBR"),
+            (order, "MSH ORC OBR BLG NTE ORC", "!NTE"),
             (order, "MSH ORC OBR RXO", "!RXO"),
         ] {
             assert_eq!(walk(structure, names), told, "{names} along {structure}");
