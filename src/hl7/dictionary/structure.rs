@@ -198,8 +198,8 @@ impl Structure {
         loop {
             let group = self.groups.get(at)?;
             let find = |start: usize, end: usize| {
-                let leaves = self.leaves.get(start..end)?;
-                leaves.iter().position(|leaf| leaf.name == *name).and_then(|place| start.checked_add(place))
+                let is_it = |place: &usize| self.leaf(*place).is_some_and(|leaf| leaf.name == *name);
+                (start..end).find(|place| is_it(place) && self.is_begun_well(*place, at))
             };
             let forward = if group.is_choice { None } else { find(behind, group.end) };
             if let Some(leaf) = forward {
@@ -217,6 +217,20 @@ impl Structure {
             at = group.parent;
             behind = group.end;
         }
+    }
+
+    /// Whether every group that may be left out, and that is entered by coming to `leaf` inside `outer`, is begun by
+    /// what it requires: a note at the end of an order is not the note of a result that is not there.
+    fn is_begun_well(&self, leaf: usize, outer: usize) -> bool {
+        let mut at = self.leaf(leaf).map_or(outer, |leaf| leaf.group);
+        while at != outer && at != 0 {
+            let Some(group) = self.groups.get(at) else { return false };
+            if !group.is_required && !group.is_choice && !self.begins_round(group.start, leaf) {
+                return false;
+            }
+            at = group.parent;
+        }
+        true
     }
 
     /// Whether a new round of a group may begin with `leaf`: nothing that is required stands before it. Else a single
@@ -315,7 +329,7 @@ mod tests {
             (admit, "MSH PID PV1", "-EVN"),
             (admit, "MSH EVN PID", "-PV1"),
             (admit, "MSH EVN PV1 PID", "-PID !PID"),
-            (admit, "MSH EVN PID PV1 IN2 IN1", "-IN1"),
+            (admit, "MSH EVN PID PV1 IN2 IN1", "!IN2"),
             (admit, "MSH EVN PID PV1 PV1", "!PV1"),
             (admit, "MSH EVN PID PV1 OBX NK1", "!NK1"),
             (admit, "MSH EVN PID PV1 TQ1", "!TQ1"),
@@ -326,7 +340,7 @@ mod tests {
             (result, "MSH PID PID OBR", "-OBR"),
             (result, "MSH", "-OBR"),
             (order, "MSH PID ORC OBR NTE ORC RXO ORC BLG", ""),
-            (order, "MSH PID ORC NTE", "-OBR"),
+            (order, "MSH PID ORC NTE", "!NTE"),
             (order, "MSH PID OBR", "-ORC"),
             (order, "MSH ORC OBR NTE OBR BLG", "!OBR"),
             (order, "MSH ORC OBR BLG NTE ORC", "!NTE"),

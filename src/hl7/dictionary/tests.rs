@@ -107,18 +107,3 @@ fn takes_the_structure_that_the_message_names_or_that_its_event_has() {
     assert_eq!(has(b"ORM", b"", b"", Version::V21, b"RX1"), Some(true));
     assert_eq!(has(b"VXU", b"V04", b"", Version::V25, b"PID"), None);
 }
-
-#[test]
-fn dump() {
-    let d = Dictionary::standard();
-    for (name, segment) in &d.segments {
-        for (number, f) in (1..).zip(&segment.fields) {
-            for v in Version::ALL {
-                let Some(u) = f.usage.at(v) else { continue };
-                println!("D\t{v}\t{}\t{number}\t{}\t{:?}\t{}\t{:?}\t{:?}", String::from_utf8_lossy(name), d.data_type(f.kind.at(v).unwrap()).unwrap().name, u.need, u.repeats, f.length(v), f.table(v));
-            }
-        }
-    }
-    for t in &d.types { for (number, f) in (1..).zip(&t.components) { for v in Version::ALL { let Some(u) = f.usage.at(v) else { continue };
-        println!("C\t{v}\t{}\t{number}\t{}\t{:?}\t{}\tNone\tNone", t.name, d.data_type(f.kind.at(v).unwrap()).unwrap().name, u.need, u.repeats); } } }
-}

@@ -12,7 +12,8 @@ use super::{
 impl Judge<'_, '_> {
     /// Judges every field of a segment; segments of which only the name is known are not looked into.
     pub(super) fn standard(&mut self, segment: &Written<'_>, place: Place) {
-        let Some(known) = self.dictionary.segment(&place.segment).filter(|known| !known.fields.is_empty()) else { return };
+        let known = self.dictionary.segment(&place.segment);
+        let Some(known) = known.filter(|known| !known.fields.is_empty() && known.since <= self.version) else { return };
         let last = known.fields.iter().rposition(|field| field.usage.at(self.version).is_some());
         let last = last.map_or(0, |at| at.saturating_add(1));
         if last == 0 {
