@@ -13,8 +13,8 @@ use super::{
     journal::{Accept, Journal, Keep},
 };
 use crate::{
-    flow::{self, Answer, Flows, Reply, RouteVerdict},
-    hl7::{Index, ack::Code, split_messages},
+    flow::{self, Answer, Fault, Flows, Reply, RouteVerdict, Verdict},
+    hl7::{Index, ack::Code, profile::Level, split_messages},
     settings::{Link, WhenRefused},
     store::writer::{Latch, Scrap},
     telemetry::{
@@ -105,6 +105,10 @@ impl Intake {
         let message = self.flows.understand(self.link, received_at, &raw, index);
         let (code, trigger) = message.kind.split_once('^').unwrap_or((&message.kind, ""));
         self.telemetry.link(self.link).received(received_at, code, trigger);
+        if let Some(findings) = &message.findings {
+            let counts = [Level::Note, Level::Warn, Level::Error, Level::Reject].map(|level| findings.count(level));
+            self.telemetry.link(self.link).judged(counts);
+        }
         for route in &message.routes {
             if matches!(route.verdict, RouteVerdict::Hold { .. } | RouteVerdict::Quarantine { .. }) {
                 self.telemetry.flow(route.flow).error(Stage::Map);
@@ -123,7 +127,11 @@ impl Intake {
         let mut index = Index::default();
         let ack = self.settings.ack;
         let reply = match answer {
-            Answer::Stored(original) => flow::reply(raw, &mut index, ack, &original, &self.zone),
+            Answer::Stored(original) => {
+                let is_unfit = matches!(original.verdict, Verdict::Reject(Fault::Content | Fault::Rejected));
+                let complaint = is_unfit.then(|| self.flows.complaint(self.link, raw, &mut index)).flatten();
+                flow::reply(raw, &mut index, ack, &original, &self.zone, complaint.as_ref())
+            }
             Answer::Refused => match self.settings.when_refused {
                 WhenRefused::Close => return Answered::Close,
                 WhenRefused::Error => flow::refusal(raw, &mut index, ack, received_at, &self.zone),

@@ -20,8 +20,8 @@ mod version;
 use std::{collections::HashMap, sync::LazyLock};
 
 pub(super) use structure::{Leaf, Structure};
-pub use version::Version;
 pub(super) use version::History;
+pub use version::Version;
 
 /// Everything that is known of the standard.
 #[derive(Debug, Default)]
@@ -216,8 +216,10 @@ impl Dictionary {
         let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
         let named = self.structure_names.get(text(structure)).copied();
         let of_event = || {
-            let written = if trigger.is_empty() { text(code).to_owned() } else { [text(code), text(trigger)].join("^") };
-            let found = self.events.get(written.as_str()).or_else(|| self.events.get(text(code)).filter(|_| code == b"ACK"));
+            let written =
+                if trigger.is_empty() { text(code).to_owned() } else { [text(code), text(trigger)].join("^") };
+            let found =
+                self.events.get(written.as_str()).or_else(|| self.events.get(text(code)).filter(|_| code == b"ACK"));
             found?.iter().find(|event| event.holds_in(version)).map(|event| event.family)
         };
         self.structures.get(named.or_else(of_event)?)?.at(version)

@@ -20,7 +20,11 @@ mod source;
 mod standard;
 mod value;
 
-use std::{collections::{BTreeMap, HashMap}, ops::Range, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Range,
+    sync::Arc,
+};
 
 pub use finding::{Class, Finding, Findings, Level, Place, Rule};
 pub use source::ProfileFault;
@@ -29,7 +33,10 @@ use self::{
     finding::{Expected, Found},
     source::{Action, Compiled, Faults},
 };
-use super::{Message, dictionary::{Dictionary, Version}};
+use super::{
+    Message,
+    dictionary::{Dictionary, Version},
+};
 use crate::units::limits;
 
 /// A profile in one version.
@@ -91,7 +98,9 @@ impl Profiles {
         for (file, text) in BUILTIN.iter().chain(sources) {
             let Some((compiled, span)) = source::read(file, text, &mut faults) else { continue };
             let key = (compiled.name.clone(), compiled.version);
-            let mut tell = |text: String| Faults { file, text: text_of(sources, file), found: &mut faults }.add(span.clone(), text);
+            let mut tell = |text: String| {
+                Faults { file, text: text_of(sources, file), found: &mut faults }.add(span.clone(), text)
+            };
             if profiles.contains_key(&key) {
                 tell(format!("{}@{} is defined twice; a change needs a new version", key.0, key.1));
             } else if profiles.len() >= limits::PROFILES_MAX {

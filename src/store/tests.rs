@@ -33,6 +33,7 @@ fn settings(folder: &Path) -> Settings {
         when_refused: WhenRefused::Close,
         frame_max: ByteCount(1 << 20),
         zone: None,
+        profile: None,
         frame_timeout: Duration::from_secs(30),
         wire: LinkWire::Serial(SerialPort {
             port: "/dev/null".into(),
@@ -72,6 +73,7 @@ fn settings(folder: &Path) -> Settings {
         node: "gw-a".to_owned(),
         zone: "UTC".to_owned(),
         maps: None,
+        profiles: None,
         store: Store {
             path: folder.to_owned(),
             key: SecretRef::File("unused".into()),
@@ -95,6 +97,7 @@ fn message(control: i64, content: u8, flows: &[usize]) -> Understood {
         content_hash: [content; 32],
         is_answer: false,
         fault: None,
+        findings: None,
         routes: flows
             .iter()
             .map(|flow| Route { flow: *flow, verdict: RouteVerdict::Deliver { ordering_key: 7 } })

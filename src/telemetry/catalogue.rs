@@ -91,6 +91,10 @@ catalogue! {
         "Acknowledgements returned to the sender.";
     message_control_id_reuses_total: IntCounterVec = "gurney_message_control_id_reuses_total", ["interface"],
         "Messages whose control id had been used before for other content.";
+    conformance_messages_total: IntCounterVec = "gurney_conformance_messages_total", ["interface", "result"],
+        "Messages judged by the profile of their interface.";
+    conformance_findings_total: IntCounterVec = "gurney_conformance_findings_total", ["interface", "severity"],
+        "Findings about messages judged by the profile of their interface.";
     message_ack_duration_seconds: HistogramVec = "gurney_message_ack_duration_seconds", ["interface"],
         "Time from last byte received to acknowledgement sent.", STEP_BUCKETS;
 

@@ -55,6 +55,30 @@ labels! {
         Cr = "CR",
     }
 
+    /// What a message is to its link's profile.
+    Conformance {
+        /// Nothing was found.
+        Clean = "clean",
+        /// Only notes.
+        Noted = "noted",
+        /// Wrong, but accepted.
+        Warned = "warned",
+        /// Refused.
+        Refused = "refused",
+    }
+
+    /// How grave a finding is.
+    FindingLevel {
+        /// Worth knowing.
+        Note = "note",
+        /// Wrong, but accepted.
+        Warn = "warn",
+        /// Refused for what it says.
+        Error = "error",
+        /// Refused for what it is.
+        Reject = "reject",
+    }
+
     /// Why bytes of a link did not become a frame.
     FrameFault {
         /// Start, end or order of the frame's marks.
@@ -206,6 +230,8 @@ mod tests {
     fn knows_the_place_of_every_label() {
         check::<AckCode>();
         check::<FrameFault>();
+        check::<Conformance>();
+        check::<FindingLevel>();
         check::<Refusal>();
         check::<Ending>();
         check::<Stage>();

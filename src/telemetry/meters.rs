@@ -7,7 +7,10 @@ use prometheus::{Gauge, Histogram, IntCounter, IntGauge};
 
 use super::{
     catalogue::{Catalogue, PerLabel},
-    labels::{AckCode, AttemptResult, Ending, FrameFault, Label, Loss, Refusal, Stage, StoreLevel, StoreOperation},
+    labels::{
+        AckCode, AttemptResult, Conformance, Ending, FindingLevel, FrameFault, Label, Loss, Refusal, Stage, StoreLevel,
+        StoreOperation,
+    },
 };
 use crate::{
     ids::Name,
@@ -32,6 +35,8 @@ pub struct LinkMeter {
     acks: PerLabel<IntCounter>,
     ack_duration: Histogram,
     control_id_reuses: IntCounter,
+    conformance: PerLabel<IntCounter>,
+    findings: PerLabel<IntCounter>,
 }
 
 impl LinkMeter {
@@ -64,8 +69,28 @@ impl LinkMeter {
             }),
             ack_duration: families.message_ack_duration_seconds.with_label_values(&name),
             control_id_reuses: families.message_control_id_reuses_total.with_label_values(&name),
+            conformance: PerLabel::new::<Conformance>(|result| {
+                families.conformance_messages_total.with_label_values(&[link.name.as_str(), result])
+            }),
+            findings: PerLabel::new::<FindingLevel>(|severity| {
+                families.conformance_findings_total.with_label_values(&[link.name.as_str(), severity])
+            }),
             name: link.name.clone(),
         }
+    }
+
+    /// Counts a message that was judged by the link's profile, by how many notes, warnings, errors and rejects it has.
+    pub fn judged(&self, counts: [u32; 4]) {
+        for (level, count) in FindingLevel::ALL.iter().zip(counts) {
+            self.findings.at(*level).inc_by(u64::from(count));
+        }
+        let result = match counts {
+            [0, 0, 0, 0] => Conformance::Clean,
+            [_, 0, 0, 0] => Conformance::Noted,
+            [_, _, 0, 0] => Conformance::Warned,
+            _ => Conformance::Refused,
+        };
+        self.conformance.at(result).inc();
     }
 
     /// Counts bytes taken off the wire, whatever they are.

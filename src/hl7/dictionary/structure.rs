@@ -94,7 +94,14 @@ impl Structure {
     /// Reads `MSH [{NTE}] {(PATIENT: PID [PD1])} <OBR|RXO>`.
     pub(super) fn read(text: &str) -> Option<Self> {
         let mut structure = Self::default();
-        structure.groups.push(Group { start: 0, end: 0, parent: 0, is_required: true, repeats: false, is_choice: false });
+        structure.groups.push(Group {
+            start: 0,
+            end: 0,
+            parent: 0,
+            is_required: true,
+            repeats: false,
+            is_choice: false,
+        });
         let mut rest = text.trim();
         while !rest.is_empty() {
             rest = structure.read_item(rest, 0)?.trim_start();
@@ -271,14 +278,21 @@ impl Structure {
             let is_needed = match own {
                 Some(group) if group.is_choice => {
                     let is_taken = [left, reached].iter().any(|taken| (group.start..group.end).contains(taken));
-                    group.start == place && group.is_required && !is_taken && self.is_entered(group.parent, left, reached)
+                    group.start == place
+                        && group.is_required
+                        && !is_taken
+                        && self.is_entered(group.parent, left, reached)
                 }
                 _ => leaf.is_required && self.is_entered(leaf.group, left, reached),
             };
             if is_needed {
                 tell(leaf);
             }
-            place = if is_choice { own.map_or(place, |group| group.end).max(place.saturating_add(1)) } else { place.saturating_add(1) };
+            place = if is_choice {
+                own.map_or(place, |group| group.end).max(place.saturating_add(1))
+            } else {
+                place.saturating_add(1)
+            };
         }
     }
 

@@ -18,9 +18,10 @@ fn reads_every_line() {
 #[test]
 fn knows_the_segments_types_and_structures_of_a_hospital() {
     let dictionary = Dictionary::standard();
-    for name in "MSH MSA ERR EVN PID PD1 NK1 PV1 PV2 OBR OBX ORC TQ1 NTE AL1 DG1 IN1 IN2 GT1 MRG SCH AIS AIL AIP RGS RXO RXE \
+    for name in
+        "MSH MSA ERR EVN PID PD1 NK1 PV1 PV2 OBR OBX ORC TQ1 NTE AL1 DG1 IN1 IN2 GT1 MRG SCH AIS AIL AIP RGS RXO RXE \
                  RXR FT1 TXA ROL PRD AUT ACC DB1 DSC ADD FHS BHS BTS FTS QRD QRF"
-        .split_whitespace()
+            .split_whitespace()
     {
         assert!(!dictionary.segment(name.as_bytes()).unwrap().fields.is_empty(), "{name}");
     }

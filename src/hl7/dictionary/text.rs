@@ -199,7 +199,9 @@ impl Reader {
             };
             let until = steps.get(place.saturating_add(1)).map(|(next, _)| *next);
             let inner = History::new(self::steps(shared).collect::<Option<Vec<_>>>()?);
-            for version in Version::ALL.into_iter().filter(|version| version >= since && until.is_none_or(|end| *version < end)) {
+            for version in
+                Version::ALL.into_iter().filter(|version| version >= since && until.is_none_or(|end| *version < end))
+            {
                 let Some(word) = inner.at(version) else { continue };
                 if spread.last().is_none_or(|(_, last)| *last != word) {
                     spread.push((version, word));

@@ -78,7 +78,8 @@ impl Version {
     /// The known version to judge a message by whose MSH-12 says `bytes`: the last one that is not later, as far as
     /// numbers can be made out, else 2.5.1, which most senders mean.
     pub fn near(bytes: &[u8]) -> Self {
-        let mut parts = bytes.split(|byte| *byte == b'.').map(|part| std::str::from_utf8(part).ok()?.parse::<u8>().ok());
+        let mut parts =
+            bytes.split(|byte| *byte == b'.').map(|part| std::str::from_utf8(part).ok()?.parse::<u8>().ok());
         let wanted = (parts.next().flatten(), parts.next().flatten(), parts.next().flatten().unwrap_or(0));
         let (Some(2), Some(minor), patch) = wanted else { return Self::V251 };
         let not_later = |version: &Self| {

@@ -147,8 +147,7 @@ pub enum Class {
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 6] =
-        [Self::Version, Self::Structure, Self::Usage, Self::Length, Self::Form, Self::Table];
+    pub const ALL: [Self; 6] = [Self::Version, Self::Structure, Self::Usage, Self::Length, Self::Form, Self::Table];
 
     /// The word for it in a profile.
     pub const fn as_str(self) -> &'static str {

@@ -2,11 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{
-    Expected, Found, Judge, Place, Rule,
-    super::dictionary::Structure,
-    small,
-};
+use super::{super::dictionary::Structure, Expected, Found, Judge, Place, Rule, small};
 
 impl Judge<'_, '_> {
     /// Judges names and order, and gives the place of each segment.
@@ -41,7 +37,13 @@ impl Judge<'_, '_> {
             }
         }
         let last = places.last().copied().unwrap_or_default();
-        let end = Place { segment: last.segment, occurrence: last.occurrence, line: last.line, offset: self.message.raw().len(), ..last };
+        let end = Place {
+            segment: last.segment,
+            occurrence: last.occurrence,
+            line: last.line,
+            offset: self.message.raw().len(),
+            ..last
+        };
         match structure {
             Some(structure) => structure.missing_at_end(reached, |leaf| {
                 let place = Place { segment: leaf.name, occurrence: 1, ..end };

@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 
 use super::{
-    Action, Expected, Found, Judge, Level, Place, Rule,
     super::{Field, Path, Repetition, Segment, Value},
-    small,
+    Action, Expected, Found, Judge, Level, Place, Rule, small,
     source::{FieldRule, Need, Test, When},
     standard::{longer, rule_of},
     value,
@@ -28,7 +27,8 @@ impl Judge<'_, '_> {
         for rule in profile.compiled.segments.iter().filter(|rule| rule.on.fits(kind.code, kind.trigger)) {
             let (count, place) = counts.get(&rule.name).copied().unwrap_or_default();
             let line = places.last().map_or(0, |last| last.line);
-            let end = Place { segment: rule.name, occurrence: 1, line, offset: self.message.raw().len(), ..Place::default() };
+            let end =
+                Place { segment: rule.name, occurrence: 1, line, offset: self.message.raw().len(), ..Place::default() };
             let (least, most) = rule.between;
             let found = Found::Count(count);
             match rule.need {

@@ -12,7 +12,10 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    super::{Path, dictionary::{Dictionary, TypeId, Version}},
+    super::{
+        Path,
+        dictionary::{Dictionary, TypeId, Version},
+    },
     finding::{Class, Level, Rule},
 };
 use crate::units::limits;
@@ -267,7 +270,10 @@ impl Compiler<'_, '_> {
         }
         if text.segment.len() > limits::PROFILE_RULES_MAX || text.field.len() > limits::PROFILE_RULES_MAX {
             let most = limits::PROFILE_RULES_MAX;
-            self.faults.add(text.profile.span(), format!("a profile has at most {most} rules about segments, and about fields"));
+            self.faults.add(
+                text.profile.span(),
+                format!("a profile has at most {most} rules about segments, and about fields"),
+            );
         }
         let base = text.base.as_ref().and_then(|word| self.base(word));
         let policy = self.policy(&text.policy);
@@ -324,7 +330,11 @@ impl Compiler<'_, '_> {
                 let classes = Class::ALL.map(Class::as_str);
                 let words = ["default", "own"].into_iter().chain(classes);
                 let rules = Rule::ALL.iter().map(|rule| rule.as_str());
-                let text = format!("`{}` is no rule and no class of rules{}", key.get_ref(), near(key.get_ref(), words.chain(rules)));
+                let text = format!(
+                    "`{}` is no rule and no class of rules{}",
+                    key.get_ref(),
+                    near(key.get_ref(), words.chain(rules))
+                );
                 self.faults.add(key.span(), text);
             }
         }
@@ -360,7 +370,9 @@ impl Compiler<'_, '_> {
             total = total.saturating_add(codes.len());
             if codes.is_empty() || total > limits::PROFILE_CODES_MAX {
                 let most = limits::PROFILE_CODES_MAX;
-                let text = format!("expected `codes`, or `hl7` with a table whose codes are listed; at most {most} in one profile");
+                let text = format!(
+                    "expected `codes`, or `hl7` with a table whose codes are listed; at most {most} in one profile"
+                );
                 self.faults.add(name.span(), text);
             }
             let own = OwnTable { name: name.get_ref().as_str().into(), codes, is_open: table.open };
@@ -391,7 +403,8 @@ impl Compiler<'_, '_> {
         let least = text.min.as_ref().map_or(0, |min| *min.get_ref());
         let most = text.max.as_ref().map_or(u32::MAX, |max| *max.get_ref());
         if let Some(max) = text.max.as_ref().filter(|_| most < least || most == 0) {
-            self.faults.add(max.span(), "expected `max` to be at least 1 and not below `min`; usage X forbids a segment");
+            self.faults
+                .add(max.span(), "expected `max` to be at least 1 and not below `min`; usage X forbids a segment");
         }
         let action = self.own_action(text.level.as_ref());
         let on = self.on(&text.on);
@@ -488,7 +501,8 @@ impl Compiler<'_, '_> {
                 None
             }
             _ => {
-                let wanted = "expected R required, RE required but may be empty, O optional, C conditional or X not supported";
+                let wanted =
+                    "expected R required, RE required but may be empty, O optional, C conditional or X not supported";
                 self.faults.add(word.span(), wanted);
                 None
             }
@@ -503,7 +517,9 @@ impl Compiler<'_, '_> {
         let mut on = Vec::new();
         for word in words {
             let (code, event) = word.get_ref().split_once('^').unwrap_or((word.get_ref(), "*"));
-            let plain = |part: &str| !part.is_empty() && part.len() <= 8 && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            let plain = |part: &str| {
+                !part.is_empty() && part.len() <= 8 && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            };
             if word.get_ref() == "*" {
                 return On::default();
             }

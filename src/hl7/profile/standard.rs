@@ -1,12 +1,11 @@
 //! Fields and values by the standard's definitions.
 
 use super::{
-    Expected, Found, Judge, Place, Rule,
     super::{
         Repetition, Segment as Written, Value,
         dictionary::{Field, Form, Need, Segment, TypeId},
     },
-    small, value,
+    Expected, Found, Judge, Place, Rule, small, value,
 };
 
 impl Judge<'_, '_> {
@@ -157,7 +156,9 @@ impl Judge<'_, '_> {
 
     fn code(&mut self, bytes: &[u8], field: &Field, place: Place) {
         let Some(number) = field.table(self.version) else { return };
-        let Some(table) = self.dictionary.table(number).filter(|table| table.is_fixed && table.is_listed()) else { return };
+        let Some(table) = self.dictionary.table(number).filter(|table| table.is_fixed && table.is_listed()) else {
+            return;
+        };
         let is_there = std::str::from_utf8(bytes).is_ok_and(|code| table.meaning(code).is_some());
         if !is_there {
             self.tell(Rule::TableValue, place, Expected::Table(number, table.title), Found::text(bytes));

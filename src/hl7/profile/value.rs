@@ -38,9 +38,7 @@ fn is_date(bytes: &[u8]) -> bool {
     match bytes.len() {
         4 => true,
         6 => two(4).is_some_and(|month| (1..=12).contains(&month)),
-        8 => {
-            two(4).is_some_and(|month| (1..=12).contains(&month)) && two(6).is_some_and(|day| (1..=31).contains(&day))
-        }
+        8 => two(4).is_some_and(|month| (1..=12).contains(&month)) && two(6).is_some_and(|day| (1..=31).contains(&day)),
         _ => false,
     }
 }
@@ -52,14 +50,11 @@ fn is_clock(bytes: &[u8]) -> bool {
         Some(at) => (clock.get(..at).unwrap_or_default(), clock.get(at.saturating_add(1)..)),
         None => (clock, None),
     };
-    let is_fraction = |part: &[u8]| whole.len() == 6 && (1..=4).contains(&part.len()) && part.iter().all(u8::is_ascii_digit);
+    let is_fraction =
+        |part: &[u8]| whole.len() == 6 && (1..=4).contains(&part.len()) && part.iter().all(u8::is_ascii_digit);
     let below = |at: usize, bound: u8| at >= whole.len() || two_digits(whole, at).is_some_and(|part| part < bound);
     // 24 as an hour and 60 as a second have been written for the end of a day and of a minute.
-    matches!(whole.len(), 2 | 4 | 6)
-        && below(0, 25)
-        && below(2, 60)
-        && below(4, 61)
-        && fraction.is_none_or(is_fraction)
+    matches!(whole.len(), 2 | 4 | 6) && below(0, 25) && below(2, 60) && below(4, 61) && fraction.is_none_or(is_fraction)
 }
 
 /// A date, or a date of eight digits and a time; each with an offset.
@@ -99,7 +94,11 @@ mod tests {
             (Form::Number, "1 -1 +1.5 .5 5. 0071.50", "- . 1,5 1.2.3 1e5 x 1- +"),
             (Form::Sequence, "1 0001 12345", "1.0 -1 a"),
             (Form::Date, "2026 202603 20260301", "20261301 20260332 202 2026-03-01 2026030 20260301101500"),
-            (Form::Clock, "10 1015 101530 101530.1 101530.1234 1015+0100 2400", "1 2561 1060 101530.12345 1015.5 1015+1 10:15"),
+            (
+                Form::Clock,
+                "10 1015 101530 101530.1 101530.1234 1015+0100 2400",
+                "1 2561 1060 101530.12345 1015.5 1015+1 10:15",
+            ),
             (
                 Form::Stamp,
                 "2026 202603 20260301 2026030110 202603011015 20260301101530 20260301101530.25 20260301101530+0100 2026-0500 20260301+0100",
