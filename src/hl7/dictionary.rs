@@ -19,9 +19,8 @@ mod version;
 
 use std::{collections::HashMap, sync::LazyLock};
 
-pub(super) use structure::{Leaf, Structure};
-pub(super) use version::History;
-pub use version::Version;
+pub(super) use structure::Structure;
+pub(super) use version::{History, Version};
 
 /// Everything that is known of the standard.
 #[derive(Debug, Default)]
@@ -157,6 +156,11 @@ impl Field {
     /// The most characters in `version`, where the standard bounds them.
     pub(super) fn length(&self, version: Version) -> Option<u32> {
         self.length.at(version).flatten().filter(|_| version <= Version::V26)
+    }
+
+    /// What its values are in `version`.
+    pub(super) fn kind(&self, version: Version) -> Option<TypeId> {
+        self.usage.at(version).and_then(|_| self.kind.at(version))
     }
 
     /// The number of its table in `version`.

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A version of the standard, 2.1 to 2.8.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Version {
+pub(crate) enum Version {
     /// 2.1
     V21,
     /// 2.2
@@ -35,7 +35,7 @@ pub enum Version {
 
 impl Version {
     /// Every known version, the oldest first.
-    pub const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::V21,
         Self::V22,
         Self::V23,
@@ -52,7 +52,7 @@ impl Version {
     ];
 
     /// As MSH-12 writes it.
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::V21 => "2.1",
             Self::V22 => "2.2",
@@ -71,13 +71,13 @@ impl Version {
     }
 
     /// The version that MSH-12 names, if it is a known one.
-    pub fn read(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         Self::ALL.into_iter().find(|version| version.as_str().as_bytes() == bytes)
     }
 
     /// The known version to judge a message by whose MSH-12 says `bytes`: the last one that is not later, as far as
     /// numbers can be made out, else 2.5.1, which most senders mean.
-    pub fn near(bytes: &[u8]) -> Self {
+    pub(crate) fn near(bytes: &[u8]) -> Self {
         let mut parts =
             bytes.split(|byte| *byte == b'.').map(|part| std::str::from_utf8(part).ok()?.parse::<u8>().ok());
         let wanted = (parts.next().flatten(), parts.next().flatten(), parts.next().flatten().unwrap_or(0));
