@@ -63,6 +63,9 @@ pub struct FieldLayout {
     /// Its data type; empty where not known.
     #[serde(rename = "type", default, skip_serializing_if = "str::is_empty")]
     pub data_type: Cow<'static, str>,
+    /// The number of the table of its codes, such as `0001`; empty where it has none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub table: String,
     /// What its code means; empty where not known or not to be seen.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub meaning: Cow<'static, str>,
@@ -157,6 +160,9 @@ fn lay_out_field(
         name: definition.map_or("", |field| field.name).into(),
         value: hide(look.charset.text(written.bytes()), look.masking),
         data_type: kind.map_or("", |kind| kind.name).into(),
+        table: definition
+            .and_then(|field| field.table(look.version))
+            .map_or_else(String::new, |table| format!("{table:04}")),
         meaning: if components.is_empty() { meaning(written.bytes(), definition, look) } else { "" }.into(),
         components,
     }
@@ -168,7 +174,9 @@ fn meaning(bytes: &[u8], definition: Option<&'static dictionary::Field>, look: &
     let table =
         table.filter(|_| look.masking == Masking::Clear).and_then(|number| Dictionary::standard().table(number));
     let code = std::str::from_utf8(bytes).unwrap_or_default();
-    table.and_then(|table| table.meaning(code)).unwrap_or_default()
+    let meaning = table.and_then(|table| table.meaning(code));
+    // `2.5.1 (release 2.5.1)` says nothing.
+    meaning.filter(|meaning| !meaning.ends_with(code)).unwrap_or_default()
 }
 
 /// The name; a line that is no segment may be a piece of data, and is hidden like data.
@@ -200,10 +208,10 @@ impl fmt::Display for Layout {
             writeln!(f, "{}  {}", printable(&segment.name), segment.title)?;
             for field in &segment.fields {
                 let path = printable(&field.path);
-                writeln!(f, "  {path:<12} {:<32} {}", field.name, Said(&field.value, &field.meaning))?;
+                writeln!(f, "  {path:<12} {:<32} {}", field.name, Said(&field.value, &field.meaning, &field.table))?;
                 for part in &field.components {
                     let number = format!(".{}", part.number);
-                    writeln!(f, "    {number:<10}   {:<30} {}", part.name, Said(&part.value, &part.meaning))?;
+                    writeln!(f, "    {number:<10}   {:<30} {}", part.name, Said(&part.value, &part.meaning, ""))?;
                 }
             }
         }
@@ -218,14 +226,15 @@ impl fmt::Debug for Layout {
 }
 
 /// A value with what its code means; a null as what it does.
-struct Said<'t>(&'t str, &'t str);
+struct Said<'t>(&'t str, &'t str, &'t str);
 
 impl fmt::Display for Said<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.0, self.1) {
-            ("\"\"", _) => f.write_str("\"\" (delete)"),
-            (value, "") => f.write_str(&printable(value)),
-            (value, meaning) => write!(f, "{} ({meaning})", printable(value)),
+        match (self.0, self.1, self.2) {
+            ("\"\"", ..) => f.write_str("\"\" (delete)"),
+            (value, "", _) => f.write_str(&printable(value)),
+            (value, meaning, "") => write!(f, "{} ({meaning})", printable(value)),
+            (value, meaning, table) => write!(f, "{} ({meaning}, table {table})", printable(value)),
         }
     }
 }
@@ -312,6 +321,27 @@ mod tests {
         let json = serde_json::to_value(shown(RAW, Masking::Masked)).unwrap();
         assert_eq!(json["segments"][1]["fields"][1]["path"], "PID-3");
         assert_eq!(json["segments"][1]["title"], "Patient identification");
+    }
+
+    #[test]
+    fn explains_codes_components_and_nulls() {
+        let raw =
+            b"MSH|^~\\&|A||||1||ADT^A03|1|P|2.5\rPID|1||7^^^GH&1.2&ISO^MR||\"\"||\"\"|F\rPV1|1|I|W^1||||||||||||A2\r";
+        let text = shown(raw, Masking::Clear).to_string();
+        for line in [
+            "  PID-3        Patient identifier list          7^^^GH&1.2&ISO^MR\n    .1           Id                             7\n",
+            "    .4           Assigning authority            GH&1.2&ISO\n",
+            "    .5           Type of id                     MR (medical record number)\n",
+            "  PID-7        Date of birth                    \"\" (delete)\n",
+            "  PID-8        Administrative sex               F (female, table 0001)\n",
+            "  PV1-15       Ambulatory status                A2 (wheelchair or stretcher bound, table 0009)\n",
+        ] {
+            assert!(text.contains(line), "{line} in\n{text}");
+        }
+        let masked = shown(raw, Masking::Masked);
+        let identifier = &masked.segments[1].fields[1];
+        assert_eq!((&*identifier.data_type, &*identifier.components[2].meaning), ("CX", ""));
+        assert!(!masked.to_string().contains("medical record"));
     }
 
     #[test]

@@ -80,7 +80,7 @@ fn checked_text(checked: &[Checked]) -> String {
         };
         text += &format!("message {} {}: {word}\n", message.message, printable(&message.kind));
         for finding in &message.findings {
-            text += &format!("  - {:<7} {finding}\n", "");
+            text += &format!("  - {:<7} {finding}\n", "note");
         }
         for told in &message.conformance {
             let finding = &told.finding;
@@ -90,8 +90,10 @@ fn checked_text(checked: &[Checked]) -> String {
                 Level::Error | Level::Reject => 'x',
             };
             let level = finding.level.as_str();
-            text +=
-                &format!("  {sign} {level:<7} {}: {} [{}]\n", finding.place, finding.sentence(), finding.rule.as_str());
+            // A segment out of place is found by its number, a field by its address.
+            let line = if finding.place.field == 0 { format!(" (segment {})", told.segment) } else { String::new() };
+            let (sentence, rule) = (finding.sentence(), finding.rule.as_str());
+            text += &format!("  {sign} {level:<7} {}{line}: {sentence} [{rule}]\n", finding.place);
             match rules.iter_mut().find(|(rule, ..)| *rule == finding.rule) {
                 Some((_, count, _)) => *count += 1,
                 None => rules.push((finding.rule, 1, told.advice)),

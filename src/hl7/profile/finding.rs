@@ -268,7 +268,7 @@ impl fmt::Display for Expected {
             Self::OwnTable(name) => return write!(f, "a code of the profile's table `{name}`"),
             Self::Fixed => "the value that the profile fixes",
             Self::Segment(name) => {
-                return write!(f, "segment {} before here", std::str::from_utf8(name).unwrap_or("???"));
+                return write!(f, "segment {}", std::str::from_utf8(name).unwrap_or("???"));
             }
             Self::SegmentName => "a segment, which begins with three capitals or digits",
             Self::StandardSegment => "a segment of the standard, or a Z-segment",
