@@ -80,8 +80,8 @@ const SITE: &str = include_str!("../config/sites/loopback/gurney.toml");
 impl Link {
     fn new() -> Self {
         let files = [("bench.toml".to_owned(), SITE.to_owned())];
-        let checked =
-            settings::read(&files, &Known { maps: &[], now: Timestamp(0) }).unwrap_or_else(|faults| panic!("{faults}"));
+        let checked = settings::read(&files, &Known { maps: &[], profiles: &[], now: Timestamp(0) })
+            .unwrap_or_else(|faults| panic!("{faults}"));
         let registry = Registry::builtin().unwrap_or_else(|faults| panic!("{faults:?}"));
         let flows = Flows::new(&checked.settings, Arc::new(registry));
         Self { zone: flows.zone(0), flows }
@@ -92,7 +92,7 @@ impl Link {
         let understood = self.flows.understand(0, now, raw, index);
         let verdict = if understood.is_answer { Verdict::Silent } else { Verdict::Accept };
         let original = Original { journal: JournalId(4711), received_at: now, verdict };
-        let answer = flow::reply(raw, index, AckMode::Auto, &original, &self.zone);
+        let answer = flow::reply(raw, index, AckMode::Auto, &original, &self.zone, None);
         understood.routes.len() + answer.map_or(0, |reply| reply.bytes.len())
     }
 }

@@ -41,6 +41,8 @@ pub use schema::schema;
 pub struct Known<'a> {
     /// Maps that are installed: name and version.
     pub maps: &'a [(&'a str, u32)],
+    /// Conformance profiles that are installed: name and version.
+    pub profiles: &'a [(&'a str, u32)],
     /// The time of the check: accepted risks end.
     pub now: Timestamp,
 }
@@ -65,6 +67,8 @@ pub struct Settings {
     pub zone: String,
     /// Folder with further maps and terminology, beside the built-in ones.
     pub maps: Option<PathBuf>,
+    /// Folder with further conformance profiles, beside the built-in ones.
+    pub profiles: Option<PathBuf>,
     /// The store.
     pub store: Store,
     /// Where messages come from.
@@ -118,10 +122,21 @@ pub struct Link {
     pub charset: Option<CharacterSet>,
     /// How a batch is answered.
     pub batch_ack: BatchAck,
+    /// The profile that its messages must keep to, where there is one.
+    pub profile: Option<ProfileRef>,
     /// Time a peer has to complete a frame it began.
     pub frame_timeout: Duration,
     /// The wire.
     pub wire: LinkWire,
+}
+
+/// A conformance profile in one version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProfileRef {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: u32,
 }
 
 /// The wire of a link.

@@ -13,11 +13,12 @@ use super::{
     journal::{Accept, Journal, Keep},
 };
 use crate::{
-    flow::{self, Answer, Flows, Reply, RouteVerdict},
+    flow::{self, Answer, Fault, Flows, Reply, RouteVerdict, Verdict},
     hl7::{
         Index, Text, Why,
         ack::{Code, Stamp},
         batch::{self, Batch, Oddity},
+        profile::Level,
     },
     settings::{BatchAck, Framing, Link, WhenRefused},
     store::writer::{Latch, Scrap},
@@ -158,6 +159,10 @@ impl Intake {
         if let Some(why) = message.charset_guessed {
             self.telemetry.link(self.link).charset_guessed(guess(why));
         }
+        if let Some(findings) = &message.findings {
+            let counts = [Level::Note, Level::Warn, Level::Error, Level::Reject].map(|level| findings.count(level));
+            self.telemetry.link(self.link).judged(counts);
+        }
         for route in &message.routes {
             if matches!(route.verdict, RouteVerdict::Hold { .. } | RouteVerdict::Quarantine { .. }) {
                 self.telemetry.flow(route.flow).error(Stage::Map);
@@ -178,7 +183,11 @@ impl Intake {
         let text = Text::of(raw, self.flows.charset(self.link));
         let raw = text.bytes();
         let reply = match answer {
-            Answer::Stored(original) => flow::reply(raw, &mut index, ack, &original, &self.zone),
+            Answer::Stored(original) => {
+                let is_unfit = matches!(original.verdict, Verdict::Reject(Fault::Content | Fault::Rejected));
+                let complaint = is_unfit.then(|| self.flows.complaint(self.link, raw, &mut index)).flatten();
+                flow::reply(raw, &mut index, ack, &original, &self.zone, complaint.as_ref())
+            }
             Answer::Refused => match self.settings.when_refused {
                 WhenRefused::Close => return Answered::Close,
                 WhenRefused::Error => flow::refusal(raw, &mut index, ack, received_at, &self.zone),

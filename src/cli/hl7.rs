@@ -14,14 +14,15 @@ use serde::Serialize;
 use super::{Exit, Failure, data, note, print_json};
 use crate::{
     hl7::{
-        Charset, EscapeFindings, Findings, Index, Message, Text, Why,
-        batch::Batch,
+        Index, Message, Text,
         show::{Layout, Masking, lay_out},
         split_messages,
     },
     units::limits,
     wire::mllp::{Decoder, Event},
 };
+
+mod check;
 
 /// Commands of `gurney hl7`.
 #[derive(Debug, clap::Subcommand)]
@@ -38,13 +39,19 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Says what is odd about the messages of a file.
+    /// Says what is odd about the messages of a file, by the standard and by a conformance profile.
     #[command(
-        after_help = "Odd but readable is good (exit 0); unreadable is bad data (exit 65).\nExample: gurney hl7 check adt.hl7"
+        after_help = "Notes and warnings are good (exit 0); what the profile refuses is not (exit 1); unreadable is bad data (exit 65).\nWithout --profile, lenient@1 is used: everything is accepted, and what breaks the standard is told.\nExamples: gurney hl7 check adt.hl7\n          gurney hl7 check adt.hl7 --profile adt-feed@1 --json"
     )]
     Check {
         /// File with messages, MLLP frames or not.
         file: PathBuf,
+        /// Conformance profile to judge by.
+        #[arg(long, value_name = "NAME@VERSION", default_value = "lenient@1")]
+        profile: String,
+        /// Folder with further profiles, beside the built-in ones.
+        #[arg(long, value_name = "FOLDER")]
+        profiles: Option<PathBuf>,
         /// Prints JSON.
         #[arg(long)]
         json: bool,
@@ -56,7 +63,10 @@ pub(super) fn run(command: &Command) -> Result<Exit, Failure> {
         Command::Show { file, reveal, json } => {
             show(file, if *reveal { Masking::Clear } else { Masking::Masked }, *json)
         }
-        Command::Check { file, json } => check(file, *json),
+        Command::Check { file, profile, profiles, json } => {
+            let profile = check::named(profile, profiles.as_deref())?;
+            check::check(file, &profile, *json)
+        }
     }
 }
 
@@ -152,130 +162,6 @@ fn shown_text(shown: &[ShownMessage]) -> String {
     texts.collect::<Vec<_>>().join("\n")
 }
 
-/// The bytes in which batches are looked for: each frame, or the whole file.
-fn payloads_or_all(bytes: &[u8]) -> Vec<Vec<u8>> {
-    if bytes.contains(&VT) { payloads(bytes) } else { vec![bytes.to_vec()] }
-}
-
-/// What the parser says about one message.
-#[derive(Debug, Serialize)]
-struct Checked {
-    message: usize,
-    kind: String,
-    readable: bool,
-    charset: Option<&'static str>,
-    findings: Vec<String>,
-}
-
-fn check(file: &Path, json: bool) -> Result<Exit, Failure> {
-    let bytes = read(file)?;
-    let checked: Vec<Checked> = (1..).zip(messages(&bytes)).map(|(number, raw)| check_one(number, &raw)).collect();
-    for finding in payloads_or_all(&bytes).iter().flat_map(|payload| batch_findings(payload)) {
-        note(&format!("note: {}: {finding}", file.display()));
-    }
-    let printed = if json { print_json(&checked) } else { data(&checked_text(&checked)) };
-    Ok(if checked.iter().any(|message| !message.readable) { Exit::BadData } else { printed })
-}
-
-fn checked_text(checked: &[Checked]) -> String {
-    let mut text = String::new();
-    for message in checked {
-        let word = match (message.readable, message.findings.is_empty()) {
-            (false, _) => "UNREADABLE",
-            (true, true) => "good",
-            (true, false) => "readable, but odd",
-        };
-        text += &format!("message {} {}: {word}\n", message.message, super::text::printable(&message.kind));
-        for finding in &message.findings {
-            text += &format!("  {finding}\n");
-        }
-    }
-    text
-}
-
-fn check_one(number: usize, raw: &[u8]) -> Checked {
-    let text = Text::of(raw, None);
-    let index = match Index::of(text.bytes()) {
-        Ok(index) => index,
-        Err(error) => {
-            let findings = vec![error.to_string()];
-            return Checked { message: number, kind: String::new(), readable: false, charset: None, findings };
-        }
-    };
-    let message = Message::new(text.bytes(), &index);
-    let kind = message.message_type();
-    let charset = message.charset(text.configured());
-    let mut found = findings(index.findings());
-    found.extend(charset.guessed().map(|why| charset_finding(why).to_owned()));
-    found.extend(escape_findings(&message, &charset));
-    for (what, is_empty) in [
-        ("MSH-9 names no message type", kind.code.is_empty()),
-        ("MSH-10 is empty: repeats cannot be recognised", message.control_id().is_empty()),
-    ] {
-        if is_empty {
-            found.push(what.to_owned());
-        }
-    }
-    Checked {
-        message: number,
-        kind: format!("{}^{}", String::from_utf8_lossy(kind.code), String::from_utf8_lossy(kind.trigger)),
-        readable: true,
-        charset: Some(text.source().unwrap_or_else(|| charset.encoding()).name()),
-        findings: found,
-    }
-}
-
-fn findings(findings: &Findings) -> Vec<String> {
-    let counted = [
-        (findings.ends_lf, "segments end with LF instead of CR"),
-        (findings.ends_crlf, "segments end with CR LF instead of CR"),
-        (findings.blank_lines, "blank lines"),
-        (findings.odd_names, "segments have names that are not three capitals or digits"),
-    ];
-    let mut found: Vec<String> =
-        counted.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
-    if findings.byte_order_mark {
-        found.push("a byte order mark stands before the header".to_owned());
-    }
-    found
-}
-
-const fn charset_finding(why: Why) -> &'static str {
-    match why {
-        Why::Undeclared => "MSH-18 names no character set; it was guessed",
-        Why::UnknownName => "MSH-18 names a character set that is not known; it was guessed",
-        Why::Contradicted => "the bytes contradict the character set of MSH-18; it was guessed",
-    }
-}
-
-fn escape_findings(message: &Message<'_>, charset: &Charset) -> Vec<String> {
-    let mut all = EscapeFindings::default();
-    let mut truncated = 0_u32;
-    for segment in message.segments().filter(|segment| !segment.is("MSH")) {
-        all.add(charset.read(segment.bytes()).1);
-        let cut = (1..=segment.field_count()).filter(|number| segment.field(*number).is_truncated()).count();
-        truncated = truncated.saturating_add(u32::try_from(cut).unwrap_or(u32::MAX));
-    }
-    let counted = [
-        (all.unknown, "unknown escape sequences"),
-        (all.local, "escape sequences of the site's own"),
-        (all.switches, "switches to character sets that MSH-18 does not declare"),
-        (all.unclosed, "escape characters without an end"),
-        (truncated, "values were cut off by the sender"),
-    ];
-    counted.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect()
-}
-
-/// What the envelopes of a file say that is not so.
-fn batch_findings(bytes: &[u8]) -> Vec<String> {
-    let batch = Batch::read(bytes);
-    let mut found: Vec<String> = batch.findings.iter().map(ToString::to_string).collect();
-    if batch.more_findings > 0 {
-        found.push(format!("{} more of the batch", batch.more_findings));
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
@@ -294,21 +180,5 @@ mod tests {
         assert_eq!(messages(&both_in_one_frame), [ONE, TWO]);
         assert_eq!(payloads(&both_in_one_frame).len(), 1);
         assert_eq!(payloads(b"no message at all"), Vec::<Vec<u8>>::new());
-    }
-
-    #[test]
-    fn says_what_is_odd() {
-        let odd = check_one(1, b"MSH|^~\\&|A|B|||1||ADT^A01||P|2.5\nPID|1||x\\Q\\\n");
-        assert!(odd.readable);
-        assert_eq!(
-            odd.findings,
-            [
-                "2 segments end with LF instead of CR",
-                "1 unknown escape sequences",
-                "MSH-10 is empty: repeats cannot be recognised"
-            ]
-        );
-        assert!(!check_one(1, b"FHS|^~\\&").readable);
-        assert!(check_one(1, ONE).findings.is_empty());
     }
 }

@@ -22,13 +22,14 @@ pub struct Reply {
     pub code: Code,
 }
 
-/// Answers a stored message; `None` where none is due.
+/// Answers a stored message; `None` where none is due. `complaint` is what its link's profile refuses it for, with the place.
 pub fn reply(
     raw: &[u8],
     index: &mut Index,
     setting: AckMode,
     original: &Original,
     zone: &jiff::tz::TimeZone,
+    complaint: Option<&ack::Fault>,
 ) -> Option<Reply> {
     let control_id = format!("G{}", original.journal);
     let at = local(original.received_at, zone);
@@ -38,8 +39,8 @@ pub fn reply(
         Verdict::Accept => answer(raw, index, setting, &stamp, Outcome::Accept, None),
         Verdict::Reject(fault) => {
             let (outcome, reason) = rejection(fault);
-            let fault = ack::Fault { place: None, reason, text: text(fault).to_owned() };
-            answer(raw, index, setting, &stamp, outcome, Some(&fault))
+            let plain = ack::Fault { place: None, reason, text: text(fault).to_owned() };
+            answer(raw, index, setting, &stamp, outcome, Some(complaint.unwrap_or(&plain)))
         }
     }
 }
@@ -95,6 +96,8 @@ fn rejection(fault: Fault) -> (Outcome, Reason) {
         Fault::Internal => (Outcome::Error, Reason::InternalError),
         Fault::Unparsable => (Outcome::Reject, Reason::SegmentSequence),
         Fault::NoMessageType => (Outcome::Reject, Reason::UnsupportedMessageType),
+        Fault::Content => (Outcome::Error, Reason::DataType),
+        Fault::Rejected => (Outcome::Reject, Reason::DataType),
     }
 }
 
@@ -102,6 +105,7 @@ const fn text(fault: Fault) -> &'static str {
     match fault {
         Fault::Internal => "kept for a person: the gateway failed to decide on this message",
         Fault::Unparsable => "kept for a person: this is not an HL7 version 2 message",
+        Fault::Content | Fault::Rejected => "kept for a person: the message breaks the profile of this link",
         Fault::NoMessageType => "kept for a person: MSH-9 names no message type",
     }
 }

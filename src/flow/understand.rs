@@ -7,9 +7,12 @@ use jiff::tz::TimeZone;
 
 use super::{Fault, Route, RouteVerdict, Understood};
 use crate::{
-    hl7::{Encoding, Index, Message, Text, ack},
+    hl7::{
+        Encoding, Index, Message, Text, ack,
+        profile::{Findings, Level, Profile, Profiles, Rule, validate},
+    },
     mapping::{self, Map, Refusal, Registry},
-    settings::{Flow, Mapping, Settings},
+    settings::{Flow, Link, Mapping, Settings},
     units::Timestamp,
 };
 
@@ -21,6 +24,7 @@ pub struct Flows {
     zones: Vec<TimeZone>,
     charsets: Vec<Option<Encoding>>,
     maps: Vec<Option<Arc<Map>>>,
+    profiles: Vec<Option<Arc<Profile>>>,
     registry: Arc<Registry>,
     site: String,
     utc: TimeZone,
@@ -38,6 +42,7 @@ impl Flows {
             flows: settings.flows.clone(),
             by_link: (0..settings.links.len()).map(of_link).collect(),
             maps: settings.flows.iter().map(|flow| map_of(&registry, &flow.mapping)).collect(),
+            profiles: vec![None; settings.links.len()],
             registry,
             site: settings.site.clone(),
             utc: TimeZone::UTC,
@@ -48,6 +53,27 @@ impl Flows {
                 .collect(),
             zones: settings.links.iter().map(|link| zone(link.zone.as_ref().unwrap_or(&settings.zone))).collect(),
         }
+    }
+
+    /// The same, with the profiles that the links of `settings` name.
+    #[must_use]
+    pub fn with_profiles(self, settings: &Settings, profiles: &Profiles) -> Self {
+        let of_link = |link: &Link| link.profile.as_ref().and_then(|of| profiles.get(&of.name, of.version).cloned());
+        Self { profiles: settings.links.iter().map(of_link).collect(), ..self }
+    }
+
+    /// Why the profile of its link refuses a message, with the place of the first of the gravest findings: what its sender is told.
+    /// A function of the message and the profile, so a repeat is told the same.
+    pub fn complaint(&self, link: usize, raw: &[u8], index: &mut Index) -> Option<ack::Fault> {
+        index.parse(raw).ok()?;
+        let findings = self.findings(link, &Message::new(raw, index))?;
+        let worst = findings.worst().filter(|worst| worst.level.refuses())?;
+        Some(ack::Fault { place: worst.place.path(), reason: reason(worst.rule), text: worst.line() })
+    }
+
+    fn findings(&self, link: usize, message: &Message<'_>) -> Option<Findings> {
+        let profile = self.profiles.get(link)?.as_ref()?;
+        Some(validate(message, profile))
     }
 
     /// A flow, by its index in the settings.
@@ -107,6 +133,7 @@ impl Flows {
             is_answer: false,
             charset_guessed: None,
             fault: None,
+            findings: None,
             routes: Vec::new(),
         };
         let text = Text::of(raw, self.charset(link));
@@ -125,6 +152,10 @@ impl Flows {
             return understood;
         }
         if !understood.is_answer {
+            understood.findings = self.findings(link, &message);
+            understood.fault = understood.findings.as_ref().and_then(unfit);
+        }
+        if !understood.is_answer && understood.fault.is_none() {
             understood.routes = self.routes(link, &message, text.configured(), &understood);
         }
         understood
@@ -163,6 +194,57 @@ impl Flows {
             Ok(mapping::Outcome::NotApplicable) => RouteVerdict::NotApplicable,
             Err(refusal) => refused(&refusal),
         }
+    }
+}
+
+/// What a message is refused for that breaks its profile, with all that was found of that gravity.
+fn unfit(findings: &Findings) -> Option<(Fault, String)> {
+    let fault = match findings.level()? {
+        Level::Note | Level::Warn => return None,
+        Level::Error => Fault::Content,
+        Level::Reject => Fault::Rejected,
+    };
+    let refusing = findings.list().iter().filter(|finding| finding.level.refuses());
+    let mut lines: Vec<String> = refusing.take(SHOWN_FINDINGS_MAX).map(|finding| finding.line()).collect();
+    if lines.is_empty() {
+        lines.extend(findings.worst().map(|worst| worst.line()));
+    }
+    let all = findings.count(Level::Error).saturating_add(findings.count(Level::Reject));
+    let more = usize::try_from(all).unwrap_or(usize::MAX).saturating_sub(lines.len());
+    if more > 0 {
+        lines.push(format!("and {more} more"));
+    }
+    Some((fault, lines.join("; ")))
+}
+
+/// Findings that are kept with a refused message.
+const SHOWN_FINDINGS_MAX: usize = 10;
+
+/// The entry of table 0357 that comes nearest to a broken rule.
+const fn reason(rule: Rule) -> ack::Reason {
+    match rule {
+        Rule::VersionUnknown | Rule::VersionOther => ack::Reason::UnsupportedVersion,
+        Rule::StructureUnknown => ack::Reason::UnsupportedMessageType,
+        Rule::SegmentName
+        | Rule::SegmentUnknown
+        | Rule::SegmentUnexpected
+        | Rule::SegmentOrder
+        | Rule::SegmentMissing
+        | Rule::SegmentForbidden
+        | Rule::SegmentCount => ack::Reason::SegmentSequence,
+        Rule::FieldMissing => ack::Reason::RequiredFieldMissing,
+        Rule::TableValue | Rule::FixedValue => ack::Reason::TableValueNotFound,
+        Rule::FieldForbidden
+        | Rule::FieldWithdrawn
+        | Rule::FieldBeyond
+        | Rule::ComponentBeyond
+        | Rule::TooLong
+        | Rule::TooManyRepetitions
+        | Rule::FormNumber
+        | Rule::FormSequence
+        | Rule::FormDate
+        | Rule::FormTime
+        | Rule::FormTimestamp => ack::Reason::DataType,
     }
 }
 

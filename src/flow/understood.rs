@@ -1,6 +1,9 @@
 //! A message as it was understood: plain data between the link's thread and the journal thread.
 
-use crate::{hl7::Why, units::Timestamp};
+use crate::{
+    hl7::{Why, profile::Findings},
+    units::Timestamp,
+};
 
 /// What is wrong with a message, so that its sender is told no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -11,11 +14,15 @@ pub enum Fault {
     Unparsable,
     /// MSH-9 is empty.
     NoMessageType,
+    /// It breaks its link's profile by what it says.
+    Content,
+    /// Its link's profile rejects messages of its kind.
+    Rejected,
 }
 
 impl Fault {
     /// Every fault; positions are stored, so new ones go to the end.
-    pub const ALL: [Self; 3] = [Self::Internal, Self::Unparsable, Self::NoMessageType];
+    pub const ALL: [Self; 5] = [Self::Internal, Self::Unparsable, Self::NoMessageType, Self::Content, Self::Rejected];
 
     /// The closed word for it.
     pub const fn as_str(self) -> &'static str {
@@ -23,6 +30,8 @@ impl Fault {
             Self::Internal => "internal",
             Self::Unparsable => "unparsable",
             Self::NoMessageType => "no_message_type",
+            Self::Content => "content",
+            Self::Rejected => "rejected",
         }
     }
 }
@@ -46,6 +55,8 @@ pub struct Understood {
     pub charset_guessed: Option<Why>,
     /// What is wrong with it, and where.
     pub fault: Option<(Fault, String)>,
+    /// What its link's profile found, where there is one.
+    pub findings: Option<Findings>,
     /// The flows that take it.
     pub routes: Vec<Route>,
 }

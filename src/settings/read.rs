@@ -99,12 +99,13 @@ impl<'k> Reader<'k> {
         self.refuse_shared_devices();
         let (store, limit_place) = store?;
         self.refuse_frames_beyond_store(store.limit, &limit_place);
-        let (site, node, zone, maps) = site?;
+        let (site, node, zone, maps, profiles) = site?;
         Some(Settings {
             site,
             node,
             zone,
             maps,
+            profiles,
             store,
             links: links.into_iter().collect::<Option<_>>()?,
             destinations: destinations.into_iter().collect::<Option<_>>()?,
@@ -146,13 +147,14 @@ impl<'k> Reader<'k> {
         entry
     }
 
-    fn site(&mut self, entries: &[Entry<'_>]) -> Option<(String, String, String, Option<PathBuf>)> {
+    fn site(&mut self, entries: &[Entry<'_>]) -> Option<(String, String, String, Option<PathBuf>, Option<PathBuf>)> {
         let fields = &self.needed(entries, "gurney", "`site` and `node`")?.fields;
         let site = fields.read(&appliance::SITE, &mut self.found);
         let node = fields.read(&appliance::NODE, &mut self.found);
         let zone = fields.read(&appliance::SITE_ZONE, &mut self.found);
         let maps = fields.read(&appliance::MAPS, &mut self.found);
-        Some((site?, node?, zone?, maps))
+        let profiles = fields.read(&appliance::PROFILES, &mut self.found);
+        Some((site?, node?, zone?, maps, profiles))
     }
 
     /// The store, and where its limit stands.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    Mapping, Network, Parity, SecretRef, TypePattern,
+    Mapping, Network, Parity, ProfileRef, SecretRef, TypePattern,
     complaint::quoted,
     suggest::{did_you_mean, nearest},
 };
@@ -418,6 +418,19 @@ pub(super) fn mapping(text: &str) -> Read<Mapping> {
     match (label(name), version) {
         (Ok(name), Some(version)) => Ok(Mapping::Map { name, version }),
         _ => Err(wrong(otherwise.to_owned())),
+    }
+}
+
+/// Reads `name@version` of a conformance profile.
+pub(super) fn profile(text: &str) -> Read<ProfileRef> {
+    let version =
+        text.rsplit_once('@').and_then(|(_, version)| version.parse::<u32>().ok()).filter(|version| *version > 0);
+    match (label(text.rsplit_once('@').map_or(text, |(name, _)| name)), version) {
+        (Ok(name), Some(version)) => Ok(ProfileRef { name, version }),
+        _ => Err(Wrong::new(
+            format!("{} is not a profile", quoted(text)),
+            "write a profile with its version, such as \"adt-feed@1\"".to_owned(),
+        )),
     }
 }
 

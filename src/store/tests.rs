@@ -35,6 +35,7 @@ fn settings(folder: &Path) -> Settings {
         zone: None,
         charset: None,
         batch_ack: crate::settings::BatchAck::Each,
+        profile: None,
         frame_timeout: Duration::from_secs(30),
         wire: LinkWire::Serial(SerialPort {
             port: "/dev/null".into(),
@@ -74,6 +75,7 @@ fn settings(folder: &Path) -> Settings {
         node: "gw-a".to_owned(),
         zone: "UTC".to_owned(),
         maps: None,
+        profiles: None,
         store: Store {
             path: folder.to_owned(),
             key: SecretRef::File("unused".into()),
@@ -98,6 +100,7 @@ fn message(control: i64, content: u8, flows: &[usize]) -> Understood {
         is_answer: false,
         charset_guessed: None,
         fault: None,
+        findings: None,
         routes: flows
             .iter()
             .map(|flow| Route { flow: *flow, verdict: RouteVerdict::Deliver { ordering_key: 7 } })

@@ -97,6 +97,10 @@ catalogue! {
         "Messages whose character set was guessed.";
     batch_findings_total: IntCounterVec = "gurney_batch_findings_total", ["interface", "kind"],
         "Batches whose envelope contradicts its content; no message is lost by it.";
+    conformance_messages_total: IntCounterVec = "gurney_conformance_messages_total", ["interface", "result"],
+        "Messages judged by the profile of their interface.";
+    conformance_findings_total: IntCounterVec = "gurney_conformance_findings_total", ["interface", "severity"],
+        "Findings about messages judged by the profile of their interface.";
     message_ack_duration_seconds: HistogramVec = "gurney_message_ack_duration_seconds", ["interface"],
         "Time from last byte received to acknowledgement sent.", STEP_BUCKETS;
 

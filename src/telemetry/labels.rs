@@ -65,6 +65,30 @@ labels! {
         DeadConnection = "dead_connection",
     }
 
+    /// What a message is to its link's profile.
+    Conformance {
+        /// Nothing was found.
+        Clean = "clean",
+        /// Only notes.
+        Noted = "noted",
+        /// Wrong, but accepted.
+        Warned = "warned",
+        /// Refused.
+        Refused = "refused",
+    }
+
+    /// How grave a finding is.
+    FindingLevel {
+        /// Worth knowing.
+        Note = "note",
+        /// Wrong, but accepted.
+        Warn = "warn",
+        /// Refused for what it says.
+        Error = "error",
+        /// Refused for what it is.
+        Reject = "reject",
+    }
+
     /// Why bytes of a link did not become a frame.
     FrameFault {
         /// Start, end or order of the frame's marks.
@@ -257,6 +281,8 @@ mod tests {
         check::<AckCode>();
         check::<FrameFault>();
         check::<LinkEvent>();
+        check::<Conformance>();
+        check::<FindingLevel>();
         check::<Refusal>();
         check::<Ending>();
         check::<Stage>();

@@ -8,8 +8,8 @@ use prometheus::{Gauge, Histogram, IntCounter, IntGauge};
 use super::{
     catalogue::{Catalogue, PerLabel},
     labels::{
-        AckCode, AttemptResult, BatchFault, Ending, ExchangeFault, FrameFault, Guess, Label, LinkEvent, Loss, Refusal,
-        Stage, StoreLevel, StoreOperation,
+        AckCode, AttemptResult, BatchFault, Conformance, Ending, ExchangeFault, FindingLevel, FrameFault, Guess, Label,
+        LinkEvent, Loss, Refusal, Stage, StoreLevel, StoreOperation,
     },
 };
 use crate::{
@@ -38,6 +38,8 @@ pub struct LinkMeter {
     control_id_reuses: IntCounter,
     charset_fallbacks: PerLabel<IntCounter>,
     batch_findings: PerLabel<IntCounter>,
+    conformance: PerLabel<IntCounter>,
+    findings: PerLabel<IntCounter>,
 }
 
 impl LinkMeter {
@@ -79,6 +81,12 @@ impl LinkMeter {
             batch_findings: PerLabel::new::<BatchFault>(|kind| {
                 families.batch_findings_total.with_label_values(&[link.name.as_str(), kind])
             }),
+            conformance: PerLabel::new::<Conformance>(|result| {
+                families.conformance_messages_total.with_label_values(&[link.name.as_str(), result])
+            }),
+            findings: PerLabel::new::<FindingLevel>(|severity| {
+                families.conformance_findings_total.with_label_values(&[link.name.as_str(), severity])
+            }),
             name: link.name.clone(),
         }
     }
@@ -90,6 +98,20 @@ impl LinkMeter {
 
     pub(super) fn batch_odd(&self, fault: BatchFault) -> u64 {
         counted(self.batch_findings.at(fault))
+    }
+
+    /// Counts a message that was judged by the link's profile, by how many notes, warnings, errors and rejects it has.
+    pub fn judged(&self, counts: [u32; 4]) {
+        for (level, count) in FindingLevel::ALL.iter().zip(counts) {
+            self.findings.at(*level).inc_by(u64::from(count));
+        }
+        let result = match counts {
+            [0, 0, 0, 0] => Conformance::Clean,
+            [_, 0, 0, 0] => Conformance::Noted,
+            [_, _, 0, 0] => Conformance::Warned,
+            _ => Conformance::Refused,
+        };
+        self.conformance.at(result).inc();
     }
 
     /// Counts bytes taken off the wire, whatever they are.

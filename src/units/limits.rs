@@ -143,7 +143,7 @@ pub const CONTACTS_MAX: usize = 20;
 /// Links, destinations and flows of one site, each.
 pub const NAMES_MAX: usize = 200;
 /// Metric series of one box.
-pub const SERIES_MAX: usize = 3000;
+pub const SERIES_MAX: usize = 4000;
 
 /// Time a stop may take: in-flight commits and deliveries end within it.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -170,3 +170,11 @@ pub const LATE_RECEIPTS_MAX: i64 = 100_000;
 pub const SHOWN_CHARACTERS_MAX: usize = 4096;
 /// Characters of a reason, and of the name of who gave an order.
 pub const REASON_CHARACTERS_MAX: usize = 500;
+/// Findings about one message against its profile that are kept; the rest is only counted.
+pub const FINDINGS_MAX: usize = 100;
+/// Rules about segments and fields that one profile may have, each.
+pub const PROFILE_RULES_MAX: usize = 1000;
+/// Code tables of one profile, and codes of all of them together.
+pub const PROFILE_CODES_MAX: usize = 10_000;
+/// Profiles of one site, the built-in ones among them.
+pub const PROFILES_MAX: usize = 100;

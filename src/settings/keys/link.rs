@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use super::{LISTENER, PATH, PLAINTEXT, SERVER_TLS, ZONE};
 use crate::{
     settings::{
-        AckMode, BatchAck, CharacterSet, FlowControl, Framing, Network, WhenRefused,
+        AckMode, BatchAck, CharacterSet, FlowControl, Framing, Network, ProfileRef, WhenRefused,
         fields::{Absent, Key, Section},
         form::{Choice, List, Size, Spelled, Time, Whole, Word},
         words::{self, LineShape},
@@ -187,6 +187,13 @@ pub(in crate::settings) static LINK_ZONE: Key<Spelled<String>> = Key {
     example: "\"America/Chicago\"",
     doc: "IANA time zone of this sender, where it differs from the site's.",
 };
+pub(in crate::settings) static PROFILE: Key<Spelled<ProfileRef>> = Key {
+    name: "profile",
+    form: Spelled { wanted: "a profile", parse: words::profile, pattern: Some("^[a-z0-9-]{1,40}@[1-9][0-9]{0,9}$") },
+    absent: Absent::Nothing,
+    example: "\"adt-feed@1\"",
+    doc: "Conformance profile, NAME@VERSION: what its messages must be like, and what is counted, answered AE or AR.",
+};
 pub(in crate::settings) static MLLP: Section = Section {
     kind: "mllp",
     doc: "A source: HL7 v2 over MLLP, Gurney listening.",
@@ -203,6 +210,7 @@ pub(in crate::settings) static MLLP: Section = Section {
         &LINK_ZONE,
         &CHARSET,
         &BATCH_ACK,
+        &PROFILE,
         &SERVER_TLS,
         &PLAINTEXT,
     ],
@@ -258,6 +266,18 @@ pub(in crate::settings) static FLOW_CONTROL: Key<Choice<FlowControl>> = Key {
 pub(in crate::settings) static SERIAL: Section = Section {
     kind: "serial",
     doc: "A source: HL7 v2 over a serial line.",
-    keys: &[&PORT, &LINE, &FRAMING, &FLOW_CONTROL, &ACK, &FRAME_MAX, &FRAME_TIMEOUT, &LINK_ZONE, &CHARSET, &BATCH_ACK],
+    keys: &[
+        &PORT,
+        &LINE,
+        &FRAMING,
+        &FLOW_CONTROL,
+        &ACK,
+        &FRAME_MAX,
+        &FRAME_TIMEOUT,
+        &LINK_ZONE,
+        &CHARSET,
+        &BATCH_ACK,
+        &PROFILE,
+    ],
     later: &["quiet_after", "checksum", "role", "start", "end", "check", "reply"],
 };

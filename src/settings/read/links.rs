@@ -4,10 +4,12 @@ use super::Reader;
 use crate::{
     ids::Name,
     settings::{
-        Link, LinkWire, MllpServer, SerialPort, WhenRefused,
-        complaint::Complaint,
+        Link, LinkWire, MllpServer, ProfileRef, SerialPort, WhenRefused,
+        complaint::{Complaint, listed, quoted},
+        fields::Fields,
         keys::{PLAINTEXT, SERVER_TLS, link},
         merge::Entry,
+        suggest::did_you_mean,
     },
 };
 
@@ -21,6 +23,10 @@ impl Reader<'_> {
         let zone = fields.read(&link::LINK_ZONE, &mut self.found);
         let charset = fields.read(&link::CHARSET, &mut self.found);
         let batch_ack = fields.read(&link::BATCH_ACK, &mut self.found);
+        let profile = fields.read(&link::PROFILE, &mut self.found);
+        if let Some(profile) = &profile {
+            self.check_profile(fields, profile);
+        }
         let wire = if is_serial { self.serial(entry) } else { self.mllp(entry) };
         let when_refused = if is_serial {
             // A line cannot be closed; silence is what makes the device send again.
@@ -40,9 +46,27 @@ impl Reader<'_> {
             zone,
             charset,
             batch_ack: batch_ack?,
+            profile,
             frame_timeout: frame_timeout?,
             wire: wire?,
         })
+    }
+
+    fn check_profile(&mut self, fields: &Fields<'_>, profile: &ProfileRef) {
+        let profiles = self.known.profiles;
+        if profiles.contains(&(profile.name.as_str(), profile.version)) {
+            return;
+        }
+        let written = format!("{}@{}", profile.name, profile.version);
+        let spelled: Vec<_> = profiles.iter().map(|(name, version)| format!("{name}@{version}")).collect();
+        let known = || spelled.iter().map(String::as_str);
+        let of_this_name = spelled.iter().find(|other| other.split('@').next() == Some(&profile.name));
+        let help = match of_this_name {
+            Some(other) => format!("`{other}` is there"),
+            None => did_you_mean(&written, known(), format!("the profiles are {}", listed(known(), "and"))),
+        };
+        let message = format!("there is no profile {}", quoted(&written));
+        self.found.push(Complaint::new(fields.place(&link::PROFILE), message).help(help));
     }
 
     fn mllp(&mut self, entry: &Entry<'_>) -> Option<LinkWire> {
