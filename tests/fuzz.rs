@@ -7,6 +7,7 @@
     clippy::indexing_slicing,
     clippy::bool_assert_comparison,
     clippy::needless_pass_by_value,
+    clippy::print_stdout,
     reason = "tests"
 )]
 

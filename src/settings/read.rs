@@ -99,7 +99,7 @@ impl<'k> Reader<'k> {
         self.refuse_shared_devices();
         let (store, limit_place) = store?;
         self.refuse_frames_beyond_store(store.limit, &limit_place);
-        let (site, node, zone, maps, profiles) = site?;
+        let Site { site, node, zone, maps, profiles } = site?;
         Some(Settings {
             site,
             node,
@@ -147,14 +147,14 @@ impl<'k> Reader<'k> {
         entry
     }
 
-    fn site(&mut self, entries: &[Entry<'_>]) -> Option<(String, String, String, Option<PathBuf>, Option<PathBuf>)> {
+    fn site(&mut self, entries: &[Entry<'_>]) -> Option<Site> {
         let fields = &self.needed(entries, "gurney", "`site` and `node`")?.fields;
         let site = fields.read(&appliance::SITE, &mut self.found);
         let node = fields.read(&appliance::NODE, &mut self.found);
         let zone = fields.read(&appliance::SITE_ZONE, &mut self.found);
         let maps = fields.read(&appliance::MAPS, &mut self.found);
         let profiles = fields.read(&appliance::PROFILES, &mut self.found);
-        Some((site?, node?, zone?, maps, profiles))
+        Some(Site { site: site?, node: node?, zone: zone?, maps, profiles })
     }
 
     /// The store, and where its limit stands.
@@ -221,6 +221,15 @@ impl<'k> Reader<'k> {
         self.found
             .push(complaint.help("make `limit` at least twice the largest `frame_max`; a day's messages should fit"));
     }
+}
+
+/// The table `[gurney]`.
+struct Site {
+    site: String,
+    node: String,
+    zone: String,
+    maps: Option<PathBuf>,
+    profiles: Option<PathBuf>,
 }
 
 fn single<'e>(entries: &'e [Entry<'e>], kind: &str) -> Option<&'e Entry<'e>> {

@@ -132,13 +132,14 @@ pub(super) enum Action {
 
 /// Message types a rule is for; none is all of them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct On(Vec<(Box<[u8]>, Option<Box<[u8]>>)>);
+pub(super) struct On(Vec<Kind>);
+
+/// A message code, and a trigger event where only that one is meant.
+type Kind = (Box<[u8]>, Option<Box<[u8]>>);
 
 impl On {
     pub(super) fn fits(&self, code: &[u8], trigger: &[u8]) -> bool {
-        let is = |(own, event): &(Box<[u8]>, Option<Box<[u8]>>)| {
-            **own == *code && event.as_ref().is_none_or(|event| **event == *trigger)
-        };
+        let is = |(own, event): &Kind| **own == *code && event.as_ref().is_none_or(|event| **event == *trigger);
         self.0.is_empty() || self.0.iter().any(is)
     }
 }
