@@ -26,6 +26,7 @@ mod escape;
 mod index;
 mod message;
 mod path;
+pub mod sequence;
 pub mod show;
 
 pub use charset::{Charset, Choice, Encoding, Why};

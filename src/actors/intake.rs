@@ -7,15 +7,21 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use actix::Addr;
 use fail::fail_point;
+use tokio::sync::{oneshot, watch};
 
 use super::{
     clock::Clock,
+    exchange::{Exchange, Undelivered, fate},
     journal::{Accept, Journal, Keep},
 };
 use crate::{
-    flow::{self, Answer, Flows, Reply, RouteVerdict},
-    hl7::{Index, ack::Code, split_messages},
-    settings::{Link, WhenRefused},
+    flow::{self, Answer, Asked, Fate, Flows, Original, Reply, RouteVerdict, Verdict},
+    hl7::{
+        Index,
+        ack::{Code, Condition},
+        split_messages,
+    },
+    settings::{AckAfter, ApplicationAck, Link, WhenRefused},
     store::writer::{Latch, Scrap},
     telemetry::{
         LinkSignal, Telemetry,
@@ -42,13 +48,18 @@ pub struct Intake {
     pub telemetry: Arc<Telemetry>,
     /// The clocks.
     pub clock: Clock,
+    /// Becomes true when the box stops: acknowledgements that wait for deliveries then wait no longer.
+    pub stopping: watch::Receiver<bool>,
 }
 
 /// What a link does once a message has its answer.
-#[derive(Debug, PartialEq, Eq)]
 pub enum Answered {
-    /// Writes this.
+    /// Writes this answer.
     Write(Vec<u8>),
+    /// Sends this message of our own.
+    Send(Vec<u8>),
+    /// Sends a message of our own once it is known.
+    Later(Exchange),
     /// Writes nothing.
     Silent,
     /// Closes without a word: the sender keeps its message.
@@ -60,6 +71,8 @@ struct Pending {
     raw: Vec<u8>,
     received_at: Timestamp,
     answer: actix::dev::Request<Journal, Accept>,
+    /// News of its deliveries, where its acknowledgement waits for them.
+    settled: Option<oneshot::Receiver<Fate>>,
 }
 
 impl Intake {
@@ -82,7 +95,8 @@ impl Intake {
                 // A journal that is gone cannot have stored it.
                 let answer = message.answer.await.unwrap_or(Answer::Refused);
                 fail_point!("commit-answered");
-                answers.push(intake.answered(&message.raw, message.received_at, answer, began));
+                let answered = intake.answered(message.raw, message.received_at, answer, message.settled, began);
+                answers.extend(answered.await);
             }
             answers
         }
@@ -115,21 +129,98 @@ impl Intake {
             WhenRefused::Close => latch.clone(),
             WhenRefused::Error => Latch::default(),
         };
-        let answer = self.journal.send(Accept { message, raw: raw.clone(), latch });
-        Pending { raw, received_at, answer }
+        let (teller, settled) = match self.settings.answering.ack_after {
+            AckAfter::Stored => (None, None),
+            AckAfter::Delivered => {
+                let (teller, settled) = oneshot::channel();
+                (Some(teller), Some(settled))
+            }
+        };
+        let answer = self.journal.send(Accept { message, raw: raw.clone(), latch, settled: teller });
+        Pending { raw, received_at, answer, settled }
     }
 
-    fn answered(&self, raw: &[u8], received_at: Timestamp, answer: Answer, began: Duration) -> Answered {
+    async fn answered(
+        &self,
+        raw: Vec<u8>,
+        received_at: Timestamp,
+        answer: Answer,
+        settled: Option<oneshot::Receiver<Fate>>,
+        began: Duration,
+    ) -> Vec<Answered> {
         let mut index = Index::default();
         let ack = self.settings.ack;
-        let reply = match answer {
-            Answer::Stored(original) => flow::reply(raw, &mut index, ack, &original, &self.zone),
-            Answer::Refused => match self.settings.when_refused {
-                WhenRefused::Close => return Answered::Close,
-                WhenRefused::Error => flow::refusal(raw, &mut index, ack, received_at, &self.zone),
-            },
+        let zone = &self.zone;
+        match answer {
+            Answer::Stored(original) => self.acknowledge(raw, original, settled, began).await,
+            Answer::OutOfSequence { expected } => {
+                let reply = flow::out_of_sequence(&raw, &mut index, ack, expected, received_at, zone);
+                vec![self.written(reply, began)]
+            }
+            Answer::Refused => {
+                let reply = match self.settings.when_refused {
+                    WhenRefused::Close => None,
+                    WhenRefused::Error => flow::refusal(&raw, &mut index, ack, received_at, zone),
+                };
+                // Silence would let the sender believe that its message is safe.
+                vec![reply.map_or(Answered::Close, |reply| self.written(Some(reply), began))]
+            }
+        }
+    }
+
+    /// Answers a stored message. The one answer of original mode waits for the deliveries where the link wants that; in
+    /// enhanced mode the first does not wait, and what goes over a connection of its own is the store's matter.
+    async fn acknowledge(
+        &self,
+        raw: Vec<u8>,
+        original: Original,
+        settled: Option<oneshot::Receiver<Fate>>,
+        began: Duration,
+    ) -> Vec<Answered> {
+        let (mut index, ack) = (Index::default(), self.settings.ack);
+        let waits = settled.is_some() && original.verdict == Verdict::Accept;
+        let asked = flow::asked(&raw, &mut index, ack);
+        if waits && asked == Asked::Once {
+            let fate = fate(settled, self.settings.answering.ack_wait, self.stopping.clone()).await;
+            let reply = fate.and_then(|fate| flow::application(&raw, &mut index, ack, &original, fate, &self.zone));
+            return vec![self.written(reply, began)];
+        }
+        let mut answers = vec![self.written(flow::reply(&raw, &mut index, ack, &original, &self.zone), began)];
+        let on_this_line = self.settings.answering.application_ack == ApplicationAck::SameConnection;
+        match asked {
+            Asked::Once | Asked::Twice(Condition::Never) => {}
+            Asked::Twice(_) if !on_this_line => {}
+            Asked::Twice(_) if waits => answers.push(self.later(raw, original, settled, began)),
+            Asked::Twice(_) => {
+                let reply = flow::application(&raw, &mut index, ack, &original, Fate::Delivered, &self.zone);
+                if let Answered::Write(message) = self.written(reply, began) {
+                    answers.push(Answered::Send(message));
+                }
+            }
+        }
+        answers
+    }
+
+    /// The application acknowledgement that follows the end of the deliveries.
+    fn later(
+        &self,
+        raw: Vec<u8>,
+        original: Original,
+        settled: Option<oneshot::Receiver<Fate>>,
+        began: Duration,
+    ) -> Answered {
+        let fate = fate(settled, self.settings.answering.ack_wait, self.stopping.clone());
+        let undelivered = Undelivered { telemetry: Arc::clone(&self.telemetry), link: self.link };
+        let intake = self.clone();
+        let message = move |fate| {
+            let (mut index, ack) = (Index::default(), intake.settings.ack);
+            let reply = flow::application(&raw, &mut index, ack, &original, fate, &intake.zone);
+            match intake.written(reply, began) {
+                Answered::Write(message) => Some(message),
+                _ => None,
+            }
         };
-        self.written(reply, began)
+        Answered::Later(Exchange::new(fate, message, undelivered))
     }
 
     /// Answers a frame that outgrew the link's bound, from its first bytes.

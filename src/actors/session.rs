@@ -9,7 +9,7 @@ use fail::fail_point;
 use futures_util::{
     StreamExt as _,
     future::{Either, ready},
-    stream::FuturesOrdered,
+    stream::{FuturesOrdered, FuturesUnordered},
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
@@ -17,7 +17,10 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use super::intake::{Answered, Intake};
+use super::{
+    exchange::Exchange,
+    intake::{Answered, Intake},
+};
 use crate::{
     hl7::Index,
     store::writer::Latch,
@@ -94,12 +97,14 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             return end;
         }
         let is_open = session.end.is_none();
-        let has_room =
-            pending.len() < limits::UNANSWERED_FRAMES_MAX && session.unanswered_bytes < limits::UNANSWERED_BYTES_MAX;
+        let has_room = pending.len() < limits::UNANSWERED_FRAMES_MAX
+            && session.unanswered_bytes < limits::UNANSWERED_BYTES_MAX
+            && session.later.len() < limits::LATER_EXCHANGES_MAX;
         let deadline = session.deadline();
         tokio::select! {
             biased;
             Some((bytes, answers)) = pending.next() => session.answered(bytes, answers),
+            Some(message) = session.later.next(), if is_open => session.begin(message),
             changed = stopping.changed(), if is_open => {
                 if changed.is_err() || *stopping.borrow() {
                     session.end = Some(End::Stopping);
@@ -120,6 +125,8 @@ struct Session<'a> {
     index: Index,
     latch: Latch,
     writing: Vec<u8>,
+    /// Messages of our own that wait for the end of deliveries.
+    later: FuturesUnordered<Exchange>,
     unanswered_bytes: usize,
     /// When the frame that is under way began.
     frame_began: Option<Instant>,
@@ -137,6 +144,7 @@ impl<'a> Session<'a> {
             index: Index::default(),
             latch: Latch::default(),
             writing: Vec::new(),
+            later: FuturesUnordered::new(),
             unanswered_bytes: 0,
             frame_began: None,
             last_read: Instant::now(),
@@ -175,11 +183,20 @@ impl<'a> Session<'a> {
         for answer in answers {
             match answer {
                 Answered::Write(reply) => mllp::encode(&mut self.writing, &reply),
+                Answered::Send(message) => self.begin(Some(message)),
+                Answered::Later(exchange) => self.later.push(exchange),
                 Answered::Silent => {}
                 Answered::Close => self.end = Some(End::Refused),
             }
         }
         fail_point!("ack-ready");
+    }
+
+    /// Begins an exchange of our own on the peer's connection.
+    fn begin(&mut self, message: Option<Vec<u8>>) {
+        if let Some(message) = message {
+            mllp::encode(&mut self.writing, &message);
+        }
     }
 
     fn read(&mut self, read: io::Result<usize>, buffer: &[u8]) {

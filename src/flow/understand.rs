@@ -2,14 +2,14 @@
 
 use std::{fmt::Write as _, sync::Arc};
 
-use aws_lc_rs::digest::{Context, SHA256, digest};
+use aws_lc_rs::digest::{SHA256, digest};
 use jiff::tz::TimeZone;
 
-use super::{Fault, Route, RouteVerdict, Understood};
+use super::{Fault, Route, RouteVerdict, Understood, acknowledge::Manners, understood::short_hash};
 use crate::{
     hl7::{Index, Message, ack},
     mapping::{self, Map, Refusal, Registry},
-    settings::{Flow, Mapping, Settings},
+    settings::{AckAfter, Flow, Link, Mapping, Settings, Unrouted},
     units::Timestamp,
 };
 
@@ -18,6 +18,7 @@ use crate::{
 pub struct Flows {
     flows: Vec<Flow>,
     by_link: Vec<Vec<usize>>,
+    manners: Vec<Manners>,
     zones: Vec<TimeZone>,
     maps: Vec<Option<Arc<Map>>>,
     registry: Arc<Registry>,
@@ -29,13 +30,22 @@ impl Flows {
     /// Prepares the flows of `settings`.
     pub fn new(settings: &Settings, registry: Arc<Registry>) -> Self {
         let of_link = |link| {
-            let is_from = |at: &usize| settings.flows.get(*at).is_some_and(|flow| flow.from == link);
+            let is_from = |at: &usize| {
+                settings.flows.get(*at).is_some_and(|flow| flow.from == link && !flow.is_acknowledgement())
+            };
             (0..settings.flows.len()).filter(is_from).collect()
+        };
+        let carrier = |link| settings.flows.iter().position(|flow| flow.from == link && flow.is_acknowledgement());
+        let manners = |(at, link): (usize, &Link)| Manners {
+            ack: link.ack,
+            answering: link.answering.clone(),
+            flow: carrier(at),
         };
         let zone = |name: &str| jiff::tz::db().get(name).unwrap_or(TimeZone::UTC);
         Self {
             flows: settings.flows.clone(),
             by_link: (0..settings.links.len()).map(of_link).collect(),
+            manners: settings.links.iter().enumerate().map(manners).collect(),
             maps: settings.flows.iter().map(|flow| map_of(&registry, &flow.mapping)).collect(),
             registry,
             site: settings.site.clone(),
@@ -87,6 +97,9 @@ impl Flows {
             is_answer: false,
             fault: None,
             routes: Vec::new(),
+            sequence: None,
+            ack_after: AckAfter::Stored,
+            later: None,
         };
         if let Err(error) = index.parse(raw) {
             understood.fault = Some((Fault::Unparsable, error.to_string()));
@@ -97,14 +110,51 @@ impl Flows {
         let kind = message.message_type();
         understood.kind = word(kind.code, kind.trigger);
         understood.is_answer = ack::is_acknowledgement(&message);
-        if kind.code.is_empty() {
-            understood.fault = Some((Fault::NoMessageType, "MSH-9: expected a message type, found nothing".to_owned()));
+        if understood.is_answer {
             return understood;
         }
-        if !understood.is_answer {
-            understood.routes = self.routes(link, &message, &understood);
+        if let Err(fault) = self.judge(&message, &mut understood) {
+            understood.fault = Some(fault);
+            understood.routes = Vec::new();
         }
         understood
+    }
+
+    /// Everything about a message that calls for an answer.
+    fn judge(&self, message: &Message<'_>, understood: &mut Understood) -> Result<(), (Fault, String)> {
+        let link = understood.link;
+        let manners = self.manners.get(link);
+        understood.ack_after = manners.map_or(AckAfter::Stored, Manners::after);
+        understood.sequence = manners.map_or(Ok(None), |manners| manners.sequenced(message))?;
+        if understood.sequence.is_some_and(|place| place.number.of_message().is_none()) {
+            // Starting and resynchronising are between the two ends of the line: there is no message to take, and each
+            // is answered by what holds when it comes.
+            understood.fingerprint = None;
+            return Ok(());
+        }
+        understood.later = manners.and_then(|manners| manners.later(message));
+        if message.message_type().code.is_empty() {
+            return Err((Fault::NoMessageType, "MSH-9: expected a message type, found nothing".to_owned()));
+        }
+        manners.map_or(Ok(()), |manners| manners.admit(message))?;
+        understood.routes = self.routes(link, message, understood);
+        match manners {
+            Some(manners) if understood.routes.is_empty() && manners.answering.unrouted == Unrouted::Reject => {
+                Err(self.unsupported(link, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether it is the message or only its event that no flow of the link takes.
+    fn unsupported(&self, link: usize, message: &Message<'_>) -> (Fault, String) {
+        let code = String::from_utf8_lossy(message.message_type().code).into_owned();
+        let candidates = self.by_link.get(link).map(Vec::as_slice).unwrap_or_default();
+        let patterns = candidates.iter().filter_map(|at| self.flows.get(*at)).flat_map(|flow| &flow.on);
+        if patterns.into_iter().any(|pattern| pattern.code.as_deref() == Some(code.as_str())) {
+            return (Fault::UnsupportedEvent, "MSH-9.2: no flow of this link takes this event".to_owned());
+        }
+        (Fault::UnsupportedType, "MSH-9.1: no flow of this link takes this message".to_owned())
     }
 
     fn routes(&self, link: usize, message: &Message<'_>, understood: &Understood) -> Vec<Route> {
@@ -194,14 +244,4 @@ fn fingerprint(message: &Message<'_>) -> Option<i64> {
         return None;
     }
     Some(short_hash(&[message.sending_application(), message.sending_facility(), control_id]).cast_signed())
-}
-
-/// 64 bits of SHA-256 over length-prefixed parts.
-fn short_hash(parts: &[&[u8]]) -> u64 {
-    let mut context = Context::new(&SHA256);
-    for part in parts {
-        context.update(&(part.len() as u64).to_be_bytes());
-        context.update(part);
-    }
-    context.finish().as_ref().iter().take(8).fold(0, |hash, byte| (hash << 8) | u64::from(*byte))
 }

@@ -32,6 +32,7 @@ pub struct LinkMeter {
     acks: PerLabel<IntCounter>,
     ack_duration: Histogram,
     control_id_reuses: IntCounter,
+    application_acks_undelivered: IntCounter,
 }
 
 impl LinkMeter {
@@ -63,6 +64,7 @@ impl LinkMeter {
                 families.message_acks_total.with_label_values(&[link.name.as_str(), code])
             }),
             ack_duration: families.message_ack_duration_seconds.with_label_values(&name),
+            application_acks_undelivered: families.application_acks_undelivered_total.with_label_values(&name),
             control_id_reuses: families.message_control_id_reuses_total.with_label_values(&name),
             name: link.name.clone(),
         }
@@ -86,6 +88,11 @@ impl LinkMeter {
     pub fn acked(&self, code: AckCode, took: Duration) {
         self.acks.at(code).inc();
         self.ack_duration.observe(took.as_secs_f64());
+    }
+
+    /// Counts an application acknowledgement that was due over a connection and did not leave.
+    pub fn application_ack_undelivered(&self) {
+        self.application_acks_undelivered.inc();
     }
 
     /// Counts a peer that connected.

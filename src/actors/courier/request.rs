@@ -3,6 +3,7 @@
 use super::Plan;
 use crate::{
     delivery::{KeyParts, delivery_key, traceparent},
+    flow::{ACKNOWLEDGEMENT, Original, delivery},
     hl7::{Index, Message},
     store::{reader::Due, rows::RAW},
 };
@@ -49,6 +50,9 @@ pub(super) fn build(plan: &Plan, due: &Due) -> Result<Request, Error> {
     });
     let (content_type, body) = if due.mapping == RAW {
         (raw_type(message.as_ref()), due.message.raw.clone())
+    } else if due.mapping == ACKNOWLEDGEMENT {
+        let body = message.as_ref().and_then(|message| acknowledgement(plan, due, message)).ok_or(Error::NoMap)?;
+        (raw_type(message.as_ref()), body)
     } else {
         let link = plan.names.links.iter().position(|row| *row == due.message.link);
         let body = message
@@ -68,6 +72,15 @@ pub(super) fn build(plan: &Plan, due: &Due) -> Result<Request, Error> {
         ("traceparent", traceparent(key)),
     ];
     Ok(Request { headers, body })
+}
+
+/// The application acknowledgement of a stored message, from what its journal row keeps.
+fn acknowledgement(plan: &Plan, due: &Due, message: &Message<'_>) -> Option<Vec<u8>> {
+    let stored = &due.message;
+    let link = plan.names.links.iter().position(|row| *row == stored.link);
+    let zone = link.map_or(jiff::tz::TimeZone::UTC, |link| plan.flows.zone(link));
+    let (journal, received_at, verdict) = (stored.id, stored.received_at, stored.verdict);
+    delivery(message, &Original { journal, received_at, verdict, expected: None }, stored.fate, &zone)
 }
 
 fn raw_type(message: Option<&Message<'_>>) -> String {

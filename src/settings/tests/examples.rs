@@ -137,6 +137,14 @@ fn validate(value: &Json, schema: &Json, root: &Json, at: &str) {
                     assert!(value.get(name.as_str().unwrap()).is_some(), "{at} has {name}");
                 }
             }
+            "anyOf" => {
+                let fits = |option: &&Json| match option["type"].as_str().unwrap() {
+                    "string" => value.is_string(),
+                    _ => value.is_object(),
+                };
+                let option = rule.as_array().unwrap().iter().find(fits);
+                validate(value, option.unwrap_or_else(|| panic!("{at}: {value} fits none")), root, at);
+            }
             "items" => value.as_array().unwrap().iter().for_each(|item| validate(item, rule, root, at)),
             "minItems" => assert!(value.as_array().unwrap().len() as u64 >= rule.as_u64().unwrap(), "{at}"),
             "maxItems" => assert!(value.as_array().unwrap().len() as u64 <= rule.as_u64().unwrap(), "{at}"),
