@@ -20,6 +20,12 @@ pub const FIELDS_MAX: usize = 4_000_000;
 pub const UNANSWERED_FRAMES_MAX: usize = 64;
 /// Bytes of one connection's unanswered frames; beyond it the link stops reading.
 pub const UNANSWERED_BYTES_MAX: usize = 32 << 20;
+/// Silence after which an odd end of a frame counts as its end (FS without CR).
+pub const LULL: Duration = Duration::from_millis(50);
+/// Time a peer of MLLP release 2 has to commit a block, unless the link says otherwise.
+pub const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Times a block of MLLP release 2 is sent again, unless the link says otherwise.
+pub const COMMIT_RESENDS: u32 = 2;
 
 /// Time the acknowledgement of a message may wait for its deliveries unless a link says otherwise: senders commonly give up
 /// after as long.

@@ -174,6 +174,25 @@ fn never_makes_a_frame_of_a_part() {
 }
 
 #[test]
+fn drops_a_damaged_frame_up_to_its_end() {
+    for (before, after, expected) in [
+        (&b"\x0bMSH|a"[..], &b"b\x1c\r\x0bc\x1c\r"[..], vec![noise(Cause::Parity, b"MSH|a", 5), frame(b"c")]),
+        (b"\x0bMSH|a", b"\x0bc\x1c\r", vec![noise(Cause::Parity, b"MSH|a", 5), frame(b"c")]),
+        (b"\x0bMSH|a\x1c", b"\x0bc\x1c\r", vec![noise(Cause::Parity, b"MSH|a", 5), frame(b"c")]),
+        (b"\x0bMSH|a\x1c", b"b\x1c\r\x0bc\x1c\r", vec![noise(Cause::Parity, b"MSH|a", 5), frame(b"c")]),
+        (b"\x0ba\x1c\r", b"\x0bc\x1c\r", vec![frame(b"a"), frame(b"c")]),
+        (b"\x0ba\x1c\r", b"b\x1c\r\x0bc\x1c\r", vec![frame(b"a"), noise(Cause::Garbage, b"b\x1c\r", 3), frame(b"c")]),
+    ] {
+        let mut decoder = Decoder::new(LIMIT);
+        decoder.push(before);
+        decoder.damage(Cause::Parity);
+        decoder.push(after);
+        decoder.finish();
+        assert_eq!(decoder.collect::<Vec<_>>(), expected);
+    }
+}
+
+#[test]
 fn keeps_no_more_than_allowed_of_what_it_passes_over() {
     let long = vec![b'x'; 10_000];
     let events = decode(LIMIT, [&long[..], b"\x0b", &long[..3000]]);
@@ -313,7 +332,8 @@ fn names_every_cause_once() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), Cause::ALL.len());
-    assert!(Cause::ALL.iter().all(|cause| ["framing", "oversize", "timeout"].contains(&cause.kind())));
+    let kinds = ["checksum", "framing", "overrun", "oversize", "parity", "timeout"];
+    assert!(Cause::ALL.iter().all(|cause| kinds.contains(&cause.kind())));
 }
 
 #[test]
@@ -371,6 +391,7 @@ fn assert_accounted(bytes: &[u8], events: &[Event]) {
             Event::Frame(payload) => u64::try_from(payload.len()).unwrap(),
             Event::Noise { cause: Cause::SeparatorInside | Cause::MissingReturn, .. } => 0,
             Event::Noise { count, .. } => *count,
+            Event::Count(_) | Event::Sent | Event::Unsent(_) => 0,
         })
         .sum();
     let marks = bytes.iter().filter(|byte| [VT, FS, CR].contains(byte)).count();
@@ -412,7 +433,7 @@ fn frames(events: &[Event]) -> Vec<&[u8]> {
         .iter()
         .filter_map(|event| match event {
             Event::Frame(payload) => Some(&payload[..]),
-            Event::Noise { .. } => None,
+            _ => None,
         })
         .collect()
 }
