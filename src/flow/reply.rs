@@ -261,3 +261,6 @@ impl OwnedStamp {
         Stamp { at: &self.at, control_id: &self.control_id }
     }
 }
+
+#[cfg(test)]
+mod tests;
