@@ -91,8 +91,8 @@ impl Link {
         let now = Timestamp(1_772_359_200_000);
         let understood = self.flows.understand(0, now, raw, index);
         let verdict = if understood.is_answer { Verdict::Silent } else { Verdict::Accept };
-        let original = Original { journal: JournalId(4711), received_at: now, verdict };
-        let answer = flow::reply(raw, index, AckMode::Auto, &original, &self.zone, None);
+        let original = Original { journal: JournalId(4711), received_at: now, verdict, expected: None };
+        let answer = flow::reply(raw, index, AckMode::Auto, &original, &self.zone);
         understood.routes.len() + answer.map_or(0, |reply| reply.bytes.len())
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod courier;
+pub mod exchange;
 pub mod intake;
 pub mod journal;
 pub mod mllp_listener;

@@ -29,6 +29,7 @@ mod message;
 mod path;
 pub mod profile;
 pub mod repetition;
+pub mod sequence;
 pub mod show;
 mod text;
 

@@ -16,6 +16,7 @@ use crate::{
     units::{ByteCount, Timestamp},
 };
 
+mod answering;
 mod complaint;
 mod ends;
 mod fault;
@@ -32,6 +33,7 @@ mod suggest;
 mod tests;
 mod words;
 
+pub use answering::{AckAfter, Answering, ApplicationAck, Sequence, Unrouted};
 pub use fault::{Fault, Faults, Location, Paint, Severity};
 pub use read::read;
 pub use schema::schema;
@@ -114,6 +116,8 @@ pub struct Link {
     pub ack: AckMode,
     /// What a sender hears while the store cannot take messages.
     pub when_refused: WhenRefused,
+    /// What it refuses for what MSH says, and when and where it acknowledges.
+    pub answering: Answering,
     /// Largest frame.
     pub frame_max: ByteCount,
     /// IANA time zone of this sender, where it differs from the site's.
@@ -190,7 +194,7 @@ pub enum BatchAck {
 pub enum AckMode {
     /// MSH-15 and MSH-16 of each message decide.
     Auto,
-    /// Always AA, AE, AR.
+    /// Always AA, AE, AR at once, whatever MSH-15 and MSH-16 ask for: for peers that know nothing else.
     Original,
     /// Always CA, CE, CR.
     Enhanced,
@@ -534,6 +538,20 @@ pub enum Mapping {
         /// Its version.
         version: u32,
     },
+}
+
+impl Mapping {
+    /// The mapping of application acknowledgements. It is built in and cannot be written in a configuration.
+    pub(crate) fn acknowledgement() -> Self {
+        Self::Map { name: "ack".to_owned(), version: 1 }
+    }
+}
+
+impl Flow {
+    /// Whether it carries application acknowledgements of a link, rather than the link's messages.
+    pub fn is_acknowledgement(&self) -> bool {
+        self.mapping == Mapping::acknowledgement()
+    }
 }
 
 /// The pattern of a flow.

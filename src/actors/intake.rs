@@ -7,20 +7,22 @@ use std::{collections::VecDeque, future::Future, ops::Range, sync::Arc, time::Du
 
 use actix::Addr;
 use fail::fail_point;
+use tokio::sync::{oneshot, watch};
 
 use super::{
     clock::Clock,
+    exchange::{Exchange, Undelivered, fate},
     journal::{Accept, Journal, Keep},
 };
 use crate::{
-    flow::{self, Answer, Fault, Flows, Reply, RouteVerdict, Verdict},
+    flow::{self, Answer, Asked, Fate, Flows, Original, Reply, RouteVerdict, Verdict},
     hl7::{
         Index, Text, Why,
-        ack::{Code, Stamp},
+        ack::{Code, Condition, Stamp},
         batch::{self, Batch, Oddity},
         profile::Level,
     },
-    settings::{BatchAck, Framing, Link, WhenRefused},
+    settings::{AckAfter, ApplicationAck, BatchAck, Framing, Link, WhenRefused},
     store::writer::{Latch, Scrap},
     telemetry::{
         LinkSignal, Telemetry,
@@ -47,13 +49,18 @@ pub struct Intake {
     pub telemetry: Arc<Telemetry>,
     /// The clocks.
     pub clock: Clock,
+    /// Becomes true when the box stops: acknowledgements that wait for deliveries then wait no longer.
+    pub stopping: watch::Receiver<bool>,
 }
 
 /// What a link does once a message has its answer.
-#[derive(Debug, PartialEq, Eq)]
 pub enum Answered {
-    /// Writes this.
+    /// Writes this answer.
     Write(Vec<u8>),
+    /// Sends this message of our own.
+    Send(Vec<u8>),
+    /// Sends a message of our own once it is known.
+    Later(Exchange),
     /// Writes nothing.
     Silent,
     /// Closes without a word: the sender keeps its message.
@@ -65,6 +72,8 @@ struct Pending {
     raw: Vec<u8>,
     received_at: Timestamp,
     answer: actix::dev::Request<Journal, Accept>,
+    /// News of its deliveries, where its acknowledgement waits for them.
+    settled: Option<oneshot::Receiver<Fate>>,
 }
 
 impl Intake {
@@ -96,7 +105,8 @@ impl Intake {
                 // A journal that is gone cannot have stored it.
                 let answer = message.answer.await.unwrap_or(Answer::Refused);
                 fail_point!("commit-answered");
-                answers.push(intake.answered(&message.raw, message.received_at, answer, began));
+                let answered = intake.answered(message.raw, message.received_at, answer, message.settled, began);
+                answers.extend(answered.await);
                 if let Some(part) = parts.next() {
                     let raw = frame_part(&frame, part);
                     pending.push_back(intake.hand_over_one(raw, received_at, &mut index, &latch));
@@ -138,18 +148,21 @@ impl Intake {
     /// The answers of a batch as one batch, on links that are set so. Where one could not be stored, the link closes.
     fn as_batch(&self, batch: &Batch, frame: &[u8], received_at: Timestamp, answers: Vec<Answered>) -> Vec<Answered> {
         let is_one = self.settings.batch_ack == BatchAck::Batch && batch.is_enveloped;
-        if !is_one || answers.contains(&Answered::Close) {
+        if !is_one || answers.iter().any(|answer| matches!(answer, Answered::Close)) {
             return answers;
         }
-        let written = answers.into_iter().filter_map(|answer| match answer {
-            Answered::Write(bytes) => Some(bytes),
-            Answered::Silent | Answered::Close => None,
-        });
-        let acknowledgements: Vec<Vec<u8>> = written.collect();
+        let (mut acknowledgements, mut others) = (Vec::new(), Vec::new());
+        for answer in answers {
+            match answer {
+                Answered::Write(bytes) => acknowledgements.push(bytes),
+                other => others.push(other),
+            }
+        }
         let at = flow::local(received_at, &self.zone);
         let control_id = format!("B{}", received_at.0);
         let stamp = Stamp { at: &at, control_id: &control_id };
-        vec![Answered::Write(batch::acknowledge(frame, batch, &stamp, &acknowledgements))]
+        others.insert(0, Answered::Write(batch::acknowledge(frame, batch, &stamp, &acknowledgements)));
+        others
     }
 
     fn hand_over_one(&self, raw: Vec<u8>, received_at: Timestamp, index: &mut Index, latch: &Latch) -> Pending {
@@ -173,28 +186,110 @@ impl Intake {
             WhenRefused::Close => latch.clone(),
             WhenRefused::Error => Latch::default(),
         };
-        let answer = self.journal.send(Accept { message, raw: raw.clone(), latch });
-        Pending { raw, received_at, answer }
+        let (teller, settled) = match self.settings.answering.ack_after {
+            AckAfter::Stored => (None, None),
+            AckAfter::Delivered => {
+                let (teller, settled) = oneshot::channel();
+                (Some(teller), Some(settled))
+            }
+        };
+        let answer = self.journal.send(Accept { message, raw: raw.clone(), latch, settled: teller });
+        Pending { raw, received_at, answer, settled }
     }
 
-    fn answered(&self, raw: &[u8], received_at: Timestamp, answer: Answer, began: Duration) -> Answered {
-        let mut index = Index::default();
+    async fn answered(
+        &self,
+        raw: Vec<u8>,
+        received_at: Timestamp,
+        answer: Answer,
+        settled: Option<oneshot::Receiver<Fate>>,
+        began: Duration,
+    ) -> Vec<Answered> {
         let ack = self.settings.ack;
-        let text = Text::of(raw, self.flows.charset(self.link));
-        let raw = text.bytes();
-        let reply = match answer {
-            Answer::Stored(original) => {
-                let is_unfit = matches!(original.verdict, Verdict::Reject(Fault::Content | Fault::Rejected));
-                let complaint = is_unfit.then(|| self.flows.complaint(self.link, raw, &mut index)).flatten();
-                flow::reply(raw, &mut index, ack, &original, &self.zone, complaint.as_ref())
+        match answer {
+            Answer::Stored(original) => self.acknowledge(raw, original, settled, began).await,
+            Answer::OutOfSequence { expected } => {
+                let reply = self.reply_to(&raw, |raw, index| {
+                    flow::out_of_sequence(raw, index, ack, expected, received_at, &self.zone)
+                });
+                vec![self.written(reply, began)]
             }
-            Answer::Refused => match self.settings.when_refused {
-                WhenRefused::Close => return Answered::Close,
-                WhenRefused::Error => flow::refusal(raw, &mut index, ack, received_at, &self.zone),
-            },
+            Answer::Refused => {
+                let reply = match self.settings.when_refused {
+                    WhenRefused::Close => None,
+                    WhenRefused::Error => {
+                        self.reply_to(&raw, |raw, index| flow::refusal(raw, index, ack, received_at, &self.zone))
+                    }
+                };
+                // Silence would let the sender believe that its message is safe.
+                vec![reply.map_or(Answered::Close, |reply| self.written(Some(reply), began))]
+            }
+        }
+    }
+
+    /// Makes a reply to `raw` as it is read, and writes it in the character set that `raw` came in.
+    fn reply_to(&self, raw: &[u8], make: impl FnOnce(&[u8], &mut Index) -> Option<Reply>) -> Option<Reply> {
+        let text = Text::of(raw, self.flows.charset(self.link));
+        let reply = make(text.bytes(), &mut Index::default())?;
+        Some(Reply { bytes: text.encode(reply.bytes), ..reply })
+    }
+
+    /// The acknowledgement of the application, once `fate` is known.
+    fn application(&self, raw: &[u8], original: &Original, fate: Fate) -> Option<Reply> {
+        let ack = self.settings.ack;
+        self.reply_to(raw, |raw, index| flow::application(raw, index, ack, original, fate, &self.zone))
+    }
+
+    /// Answers a stored message. The one answer of original mode waits for the deliveries where the link wants that; in
+    /// enhanced mode the first does not wait, and what goes over a connection of its own is the store's matter.
+    async fn acknowledge(
+        &self,
+        raw: Vec<u8>,
+        original: Original,
+        settled: Option<oneshot::Receiver<Fate>>,
+        began: Duration,
+    ) -> Vec<Answered> {
+        let ack = self.settings.ack;
+        let waits = settled.is_some() && original.verdict == Verdict::Accept;
+        let asked = flow::asked(Text::of(&raw, self.flows.charset(self.link)).bytes(), &mut Index::default(), ack);
+        if waits && asked == Asked::Once {
+            let fate = fate(settled, self.settings.answering.ack_wait, self.stopping.clone()).await;
+            let reply = fate.and_then(|fate| self.application(&raw, &original, fate));
+            return vec![self.written(reply, began)];
+        }
+        let first = self.reply_to(&raw, |raw, index| flow::reply(raw, index, ack, &original, &self.zone));
+        let mut answers = vec![self.written(first, began)];
+        let on_this_line = self.settings.answering.application_ack == ApplicationAck::SameConnection;
+        match asked {
+            Asked::Once | Asked::Twice(Condition::Never) => {}
+            Asked::Twice(_) if !on_this_line => {}
+            Asked::Twice(_) if waits => answers.push(self.later(raw, original, settled, began)),
+            Asked::Twice(_) => {
+                let reply = self.application(&raw, &original, Fate::Delivered);
+                if let Answered::Write(message) = self.written(reply, began) {
+                    answers.push(Answered::Send(message));
+                }
+            }
+        }
+        answers
+    }
+
+    /// The application acknowledgement that follows the end of the deliveries.
+    fn later(
+        &self,
+        raw: Vec<u8>,
+        original: Original,
+        settled: Option<oneshot::Receiver<Fate>>,
+        began: Duration,
+    ) -> Answered {
+        let fate = fate(settled, self.settings.answering.ack_wait, self.stopping.clone());
+        let undelivered = Undelivered { telemetry: Arc::clone(&self.telemetry), link: self.link };
+        let intake = self.clone();
+        let message = move |fate| match intake.written(intake.application(&raw, &original, fate), began) {
+            Answered::Write(message) => Some(message),
+            _ => None,
         };
-        let in_its_set = |reply: Reply| Reply { bytes: text.encode(reply.bytes), ..reply };
-        self.written(reply.map(in_its_set), began)
+        Answered::Later(Exchange::new(fate, message, undelivered))
     }
 
     /// Answers a frame that outgrew the link's bound, from its first bytes; `None` where the line itself says no.

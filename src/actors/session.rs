@@ -9,7 +9,7 @@ use fail::fail_point;
 use futures_util::{
     StreamExt as _,
     future::{Either, ready},
-    stream::FuturesOrdered,
+    stream::{FuturesOrdered, FuturesUnordered},
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
@@ -17,7 +17,10 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use super::intake::{Answered, Intake};
+use super::{
+    exchange::Exchange,
+    intake::{Answered, Intake},
+};
 use crate::{
     hl7::Index,
     store::writer::Latch,
@@ -100,12 +103,14 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         let is_open = session.end.is_none();
         let has_room = pending.len() < limits::UNANSWERED_FRAMES_MAX
             && session.unanswered_bytes < limits::UNANSWERED_BYTES_MAX
-            && !session.is_held;
+            && !session.is_held
+            && session.later.len() < limits::LATER_EXCHANGES_MAX;
         let due = session.line_due();
         let idle_at = session.idle_at();
         tokio::select! {
             biased;
             Some(due) = pending.next() => session.answered(due),
+            Some(message) = session.later.next(), if is_open => session.begin(message),
             changed = stopping.changed(), if is_open => {
                 if changed.is_err() || *stopping.borrow() {
                     session.end = Some(End::Stopping);
@@ -136,6 +141,8 @@ struct Session<'a> {
     index: Index,
     latch: Latch,
     writing: Vec<u8>,
+    /// Messages of our own that wait for the end of deliveries.
+    later: FuturesUnordered<Exchange>,
     unanswered_bytes: usize,
     /// Whether a long batch is being taken.
     is_held: bool,
@@ -152,6 +159,7 @@ impl<'a> Session<'a> {
             index: Index::default(),
             latch: Latch::default(),
             writing: Vec::new(),
+            later: FuturesUnordered::new(),
             unanswered_bytes: 0,
             is_held: false,
             last_read: Instant::now(),
@@ -201,20 +209,47 @@ impl<'a> Session<'a> {
     }
 
     fn answered(&mut self, due: Due) {
-        let now = self.now();
         match due {
-            Due::Reply(Answered::Write(reply)) => self.line.send(now, reply),
-            Due::Reply(Answered::Silent | Answered::Close) => {}
+            Due::Reply(Answered::Write(reply)) => self.begin(Some(reply)),
+            Due::Reply(_) => {}
             Due::Answers(bytes, answers) => {
                 self.unanswered_bytes -= bytes;
-                let answer = answer_of(answers);
-                if answer == Answer::Refused && self.patience.on_failure == OnFailure::Close {
-                    self.end = Some(End::Refused);
-                }
-                self.line.answer(now, answer);
+                self.answer(answers);
             }
         }
         fail_point!("ack-ready");
+    }
+
+    /// Tells the line what became of a frame. Where one of its messages was not stored, the whole frame is to come again; those
+    /// that were stored are then recognised. Messages of our own follow the answer.
+    fn answer(&mut self, answers: Vec<Answered>) {
+        let now = self.now();
+        let (mut replies, mut own) = (Vec::with_capacity(answers.len()), Vec::new());
+        let mut is_refused = false;
+        for answer in answers {
+            match answer {
+                Answered::Write(reply) => replies.push(reply),
+                Answered::Send(message) => own.push(message),
+                Answered::Later(exchange) => self.later.push(exchange),
+                Answered::Silent => {}
+                Answered::Close => is_refused = true,
+            }
+        }
+        if is_refused {
+            if self.patience.on_failure == OnFailure::Close {
+                self.end = Some(End::Refused);
+            }
+            return self.line.answer(now, Answer::Refused);
+        }
+        self.line.answer(now, Answer::Taken(replies));
+        own.into_iter().for_each(|message| self.begin(Some(message)));
+    }
+
+    /// Begins an exchange of our own on the peer's connection.
+    fn begin(&mut self, message: Option<Vec<u8>>) {
+        if let Some(message) = message {
+            self.line.send(self.now(), message);
+        }
     }
 
     fn read(&mut self, read: io::Result<usize>, buffer: &[u8]) {
@@ -245,20 +280,6 @@ impl<'a> Session<'a> {
     fn idle_at(&self) -> Instant {
         self.last_read + self.patience.idle.unwrap_or(FOREVER)
     }
-}
-
-/// What the line is told of a frame. Where one of its messages was not stored, the whole frame is to come again; those that were
-/// stored are then recognised.
-fn answer_of(answers: Vec<Answered>) -> Answer {
-    let mut replies = Vec::with_capacity(answers.len());
-    for answer in answers {
-        match answer {
-            Answered::Write(reply) => replies.push(reply),
-            Answered::Silent => {}
-            Answered::Close => return Answer::Refused,
-        }
-    }
-    Answer::Taken(replies)
 }
 
 /// Bytes read at once.

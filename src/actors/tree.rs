@@ -13,6 +13,7 @@
 use std::{net::TcpListener, sync::Arc};
 
 use actix::{Actor as _, Addr, Arbiter};
+use tokio::sync::watch;
 
 use super::{
     clock::Clock,
@@ -91,6 +92,7 @@ pub struct Tree {
     ports: Vec<Addr<SerialPort>>,
     reader: Reader,
     clock: Clock,
+    stopping: watch::Sender<bool>,
 }
 
 impl Tree {
@@ -101,7 +103,8 @@ impl Tree {
     pub fn start(plan: Plan) -> Result<Self, Error> {
         let journal = Journal::new(plan.store.clone()).start();
         let couriers = start_couriers(&plan, &journal)?;
-        let (listeners, ports) = links(&plan, &journal)?;
+        let stopping = watch::Sender::new(false);
+        let (listeners, ports) = links(&plan, &journal, &stopping)?;
         let names: Vec<String> = plan.settings.destinations.iter().map(|to| to.name.to_string()).collect();
         let shared = Arc::clone(plan.store.shared());
         Watchdog::new(shared, Arc::clone(&plan.telemetry), plan.clock, &names).start();
@@ -112,11 +115,13 @@ impl Tree {
             ports: ports.into_iter().map(SerialPort::start).collect(),
             reader: plan.reader,
             clock: plan.clock,
+            stopping,
         })
     }
 
     /// Stops as a drain: links first, then couriers at the end of their attempts, then the journal.
     pub async fn stop(&self) {
+        self.stopping.send_replace(true);
         for listener in &self.listeners {
             // An actor that is gone has nothing left to stop.
             listener.send(mllp_listener::Stop).await.ok();
@@ -180,7 +185,7 @@ fn seed(settings: &Settings, destination: &str) -> u64 {
 
 type Links = (Vec<MllpListener>, Vec<SerialPort>);
 
-fn links(plan: &Plan, journal: &Addr<Journal>) -> Result<Links, Error> {
+fn links(plan: &Plan, journal: &Addr<Journal>, stopping: &watch::Sender<bool>) -> Result<Links, Error> {
     let (mut listeners, mut ports) = (Vec::new(), Vec::new());
     for (index, link) in plan.settings.links.iter().enumerate() {
         let intake = Intake {
@@ -191,6 +196,7 @@ fn links(plan: &Plan, journal: &Addr<Journal>) -> Result<Links, Error> {
             journal: journal.clone(),
             telemetry: Arc::clone(&plan.telemetry),
             clock: plan.clock,
+            stopping: stopping.subscribe(),
         };
         match &link.wire {
             LinkWire::Serial(port) => ports.push(SerialPort::new(port.clone(), intake)),

@@ -2,17 +2,17 @@
 
 use std::{fmt::Write as _, sync::Arc};
 
-use aws_lc_rs::digest::{Context, SHA256, digest};
+use aws_lc_rs::digest::{SHA256, digest};
 use jiff::tz::TimeZone;
 
-use super::{Fault, Route, RouteVerdict, Understood};
+use super::{Fault, Route, RouteVerdict, Understood, acknowledge::Manners, understood::short_hash};
 use crate::{
     hl7::{
         Encoding, Index, Message, Text, ack,
         profile::{Findings, Level, Profile, Profiles, Rule, validate},
     },
     mapping::{self, Map, Refusal, Registry},
-    settings::{Flow, Link, Mapping, Settings},
+    settings::{AckAfter, Flow, Link, Mapping, Settings, Unrouted},
     units::Timestamp,
 };
 
@@ -21,6 +21,7 @@ use crate::{
 pub struct Flows {
     flows: Vec<Flow>,
     by_link: Vec<Vec<usize>>,
+    manners: Vec<Manners>,
     zones: Vec<TimeZone>,
     charsets: Vec<Option<Encoding>>,
     maps: Vec<Option<Arc<Map>>>,
@@ -34,13 +35,22 @@ impl Flows {
     /// Prepares the flows of `settings`.
     pub fn new(settings: &Settings, registry: Arc<Registry>) -> Self {
         let of_link = |link| {
-            let is_from = |at: &usize| settings.flows.get(*at).is_some_and(|flow| flow.from == link);
+            let is_from = |at: &usize| {
+                settings.flows.get(*at).is_some_and(|flow| flow.from == link && !flow.is_acknowledgement())
+            };
             (0..settings.flows.len()).filter(is_from).collect()
+        };
+        let carrier = |link| settings.flows.iter().position(|flow| flow.from == link && flow.is_acknowledgement());
+        let manners = |(at, link): (usize, &Link)| Manners {
+            ack: link.ack,
+            answering: link.answering.clone(),
+            flow: carrier(at),
         };
         let zone = |name: &str| jiff::tz::db().get(name).unwrap_or(TimeZone::UTC);
         Self {
             flows: settings.flows.clone(),
             by_link: (0..settings.links.len()).map(of_link).collect(),
+            manners: settings.links.iter().enumerate().map(manners).collect(),
             maps: settings.flows.iter().map(|flow| map_of(&registry, &flow.mapping)).collect(),
             profiles: vec![None; settings.links.len()],
             registry,
@@ -60,15 +70,6 @@ impl Flows {
     pub fn with_profiles(self, settings: &Settings, profiles: &Profiles) -> Self {
         let of_link = |link: &Link| link.profile.as_ref().and_then(|of| profiles.get(&of.name, of.version).cloned());
         Self { profiles: settings.links.iter().map(of_link).collect(), ..self }
-    }
-
-    /// Why the profile of its link refuses a message, with the place of the first of the gravest findings: what its sender is told.
-    /// A function of the message and the profile, so a repeat is told the same.
-    pub fn complaint(&self, link: usize, raw: &[u8], index: &mut Index) -> Option<ack::Fault> {
-        index.parse(raw).ok()?;
-        let findings = self.findings(link, &Message::new(raw, index))?;
-        let worst = findings.worst().filter(|worst| worst.level.refuses())?;
-        Some(ack::Fault { place: worst.place.path(), reason: reason(worst.rule), text: worst.line() })
     }
 
     fn findings(&self, link: usize, message: &Message<'_>) -> Option<Findings> {
@@ -135,6 +136,9 @@ impl Flows {
             fault: None,
             findings: None,
             routes: Vec::new(),
+            sequence: None,
+            ack_after: AckAfter::Stored,
+            later: None,
         };
         let text = Text::of(raw, self.charset(link));
         if let Err(error) = index.parse(text.bytes()) {
@@ -147,18 +151,58 @@ impl Flows {
         let kind = message.message_type();
         understood.kind = word(kind.code, kind.trigger);
         understood.is_answer = ack::is_acknowledgement(&message);
-        if kind.code.is_empty() {
-            understood.fault = Some((Fault::NoMessageType, "MSH-9: expected a message type, found nothing".to_owned()));
+        if understood.is_answer {
             return understood;
         }
-        if !understood.is_answer {
-            understood.findings = self.findings(link, &message);
-            understood.fault = understood.findings.as_ref().and_then(unfit);
-        }
-        if !understood.is_answer && understood.fault.is_none() {
-            understood.routes = self.routes(link, &message, text.configured(), &understood);
+        if let Err(fault) = self.judge(&message, text.configured(), &mut understood) {
+            understood.fault = Some(fault);
+            understood.routes = Vec::new();
         }
         understood
+    }
+
+    /// Everything about a message that calls for an answer.
+    fn judge(
+        &self,
+        message: &Message<'_>,
+        encoding: Option<Encoding>,
+        understood: &mut Understood,
+    ) -> Result<(), (Fault, String)> {
+        let link = understood.link;
+        let manners = self.manners.get(link);
+        understood.ack_after = manners.map_or(AckAfter::Stored, Manners::after);
+        understood.sequence = manners.map_or(Ok(None), |manners| manners.sequenced(message))?;
+        if understood.sequence.is_some_and(|place| place.number.of_message().is_none()) {
+            // Starting and resynchronising are between the two ends of the line: there is no message to take, and each
+            // is answered by what holds when it comes.
+            understood.fingerprint = None;
+            return Ok(());
+        }
+        understood.later = manners.and_then(|manners| manners.later(message));
+        if message.message_type().code.is_empty() {
+            return Err((Fault::NoMessageType, "MSH-9: expected a message type, found nothing".to_owned()));
+        }
+        manners.map_or(Ok(()), |manners| manners.admit(message))?;
+        understood.findings = self.findings(link, message);
+        understood.findings.as_ref().and_then(unfit).map_or(Ok(()), Err)?;
+        understood.routes = self.routes(link, message, encoding, understood);
+        match manners {
+            Some(manners) if understood.routes.is_empty() && manners.answering.unrouted == Unrouted::Reject => {
+                Err(self.unsupported(link, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether it is the message or only its event that no flow of the link takes.
+    fn unsupported(&self, link: usize, message: &Message<'_>) -> (Fault, String) {
+        let code = String::from_utf8_lossy(message.message_type().code).into_owned();
+        let candidates = self.by_link.get(link).map(Vec::as_slice).unwrap_or_default();
+        let patterns = candidates.iter().filter_map(|at| self.flows.get(*at)).flat_map(|flow| &flow.on);
+        if patterns.into_iter().any(|pattern| pattern.code.as_deref() == Some(code.as_str())) {
+            return (Fault::UnsupportedEvent, "MSH-9.2: no flow of this link takes this event".to_owned());
+        }
+        (Fault::UnsupportedType, "MSH-9.1: no flow of this link takes this message".to_owned())
     }
 
     fn routes(
@@ -199,15 +243,17 @@ impl Flows {
 
 /// What a message is refused for that breaks its profile, with all that was found of that gravity.
 fn unfit(findings: &Findings) -> Option<(Fault, String)> {
-    let fault = match findings.level()? {
+    let worst = findings.worst()?;
+    let (reason, place) = (reason(worst.rule), worst.place.path());
+    let fault = match worst.level {
         Level::Note | Level::Warn => return None,
-        Level::Error => Fault::Content,
-        Level::Reject => Fault::Rejected,
+        Level::Error => Fault::Content { reason, place },
+        Level::Reject => Fault::Rejected { reason, place },
     };
     let refusing = findings.list().iter().filter(|finding| finding.level.refuses());
     let mut lines: Vec<String> = refusing.take(SHOWN_FINDINGS_MAX).map(|finding| finding.line()).collect();
     if lines.is_empty() {
-        lines.extend(findings.worst().map(|worst| worst.line()));
+        lines.push(worst.line());
     }
     let all = findings.count(Level::Error).saturating_add(findings.count(Level::Reject));
     let more = usize::try_from(all).unwrap_or(usize::MAX).saturating_sub(lines.len());
@@ -311,14 +357,4 @@ fn fingerprint(message: &Message<'_>) -> Option<i64> {
         return None;
     }
     Some(short_hash(&[message.sending_application(), message.sending_facility(), control_id]).cast_signed())
-}
-
-/// 64 bits of SHA-256 over length-prefixed parts.
-fn short_hash(parts: &[&[u8]]) -> u64 {
-    let mut context = Context::new(&SHA256);
-    for part in parts {
-        context.update(&(part.len() as u64).to_be_bytes());
-        context.update(part);
-    }
-    context.finish().as_ref().iter().take(8).fold(0, |hash, byte| (hash << 8) | u64::from(*byte))
 }

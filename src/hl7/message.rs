@@ -116,9 +116,19 @@ impl<'a> Message<'a> {
         self.header(11).bytes
     }
 
+    /// MSH-11, its first component.
+    pub fn processing_component(&self) -> &'a [u8] {
+        self.header(11).component(1).bytes
+    }
+
     /// MSH-12, its first component.
     pub fn version(&self) -> &'a [u8] {
         self.header(12).component(1).bytes
+    }
+
+    /// MSH-13.
+    pub fn sequence_number(&self) -> &'a [u8] {
+        self.header(13).bytes
     }
 
     /// MSH-15.

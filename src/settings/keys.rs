@@ -13,6 +13,7 @@ use super::{
 };
 use crate::settings::{SecretRef, complaint::Complaints};
 
+pub(super) mod answering;
 pub(super) mod appliance;
 pub(super) mod destination;
 pub(super) mod flow;

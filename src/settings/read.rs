@@ -15,12 +15,14 @@ use super::{
 };
 use crate::units::{ByteCount, limits};
 
+mod answering;
 mod destinations;
 mod flows;
 mod links;
 mod network;
 mod targets;
 
+use answering::AckTarget;
 use destinations::NamedDestination;
 use network::Listening;
 
@@ -65,6 +67,7 @@ struct Reader<'k> {
     devices: Vec<(PathBuf, Place)>,
     /// The largest `frame_max` and where it stands.
     largest_frame: Option<(ByteCount, Place)>,
+    ack_targets: Vec<AckTarget>,
 }
 
 /// Name of a link, and where it stands.
@@ -77,7 +80,15 @@ impl<'k> Reader<'k> {
     fn new(found: Complaints, known: &'k Known<'k>) -> Self {
         let now = jiff::Timestamp::from_millisecond(known.now.0).unwrap_or_default();
         let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
-        Self { found, known, today, listeners: Vec::new(), devices: Vec::new(), largest_frame: None }
+        Self {
+            found,
+            known,
+            today,
+            listeners: Vec::new(),
+            devices: Vec::new(),
+            largest_frame: None,
+            ack_targets: Vec::new(),
+        }
     }
 
     fn settings(&mut self, entries: &[Entry<'_>]) -> Option<Settings> {
@@ -90,7 +101,7 @@ impl<'k> Reader<'k> {
 
         let site = self.site(entries);
         let store = self.store(entries);
-        let links: Vec<_> = links.iter().map(|entry| self.link(entry)).collect();
+        let links: Vec<_> = links.iter().map(|entry| self.link(entry, &destination_names)).collect();
         let destinations: Vec<_> = destinations.iter().map(|entry| self.destination(entry)).collect();
         let flows = self.flows(&flows, &link_names, &destination_names);
         let metrics = single(entries, "metrics").and_then(|entry| self.metrics(entry));

@@ -458,6 +458,26 @@ pub(super) fn type_pattern(text: &str) -> Read<TypePattern> {
     Err(Wrong::new(format!("{} is not a message type", quoted(text)), help))
 }
 
+/// Reads a version of HL7 as MSH-12 has it, `2.5.1` (table 0104).
+pub(super) fn hl7_version(text: &str) -> Read<String> {
+    let is_number = |part: &str| !part.is_empty() && part.len() <= 3 && part.bytes().all(|byte| byte.is_ascii_digit());
+    let parts: Vec<&str> = text.split('.').collect();
+    if parts.first() == Some(&"2") && matches!(parts.len(), 2 | 3) && parts.iter().all(|part| is_number(part)) {
+        return Ok(text.to_owned());
+    }
+    let help = "write it as MSH-12 has it, such as \"2.3\" or \"2.5.1\"";
+    Err(Wrong::new(format!("{} is not a version of HL7 v2", quoted(text)), help))
+}
+
+/// Reads a processing id as MSH-11 has it (table 0103).
+pub(super) fn processing_id(text: &str) -> Read<String> {
+    if text.len() == 1 && text.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        return Ok(text.to_owned());
+    }
+    let help = "write P (production), T (training) or D (debugging)";
+    Err(Wrong::new(format!("{} is not a processing id", quoted(text)), help))
+}
+
 /// Reads a day, `2027-06-30`.
 pub(super) fn day(text: &str) -> Read<jiff::civil::Date> {
     let wrong =

@@ -91,6 +91,9 @@ catalogue! {
         "Complete messages taken in.";
     message_acks_total: IntCounterVec = "gurney_message_acks_total", ["interface", "code"],
         "Acknowledgements returned to the sender.";
+    application_acks_undelivered_total: IntCounterVec =
+        "gurney_application_acks_undelivered_total", ["interface"],
+        "Application acknowledgements that were due over a connection and did not leave: it had ended, or the wait had.";
     message_control_id_reuses_total: IntCounterVec = "gurney_message_control_id_reuses_total", ["interface"],
         "Messages whose control id had been used before for other content.";
     charset_fallbacks_total: IntCounterVec = "gurney_charset_fallbacks_total", ["interface", "reason"],

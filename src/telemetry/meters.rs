@@ -40,6 +40,7 @@ pub struct LinkMeter {
     batch_findings: PerLabel<IntCounter>,
     conformance: PerLabel<IntCounter>,
     findings: PerLabel<IntCounter>,
+    application_acks_undelivered: IntCounter,
 }
 
 impl LinkMeter {
@@ -74,6 +75,7 @@ impl LinkMeter {
                 families.message_acks_total.with_label_values(&[link.name.as_str(), code])
             }),
             ack_duration: families.message_ack_duration_seconds.with_label_values(&name),
+            application_acks_undelivered: families.application_acks_undelivered_total.with_label_values(&name),
             control_id_reuses: families.message_control_id_reuses_total.with_label_values(&name),
             charset_fallbacks: PerLabel::new::<Guess>(|reason| {
                 families.charset_fallbacks_total.with_label_values(&[link.name.as_str(), reason])
@@ -137,6 +139,11 @@ impl LinkMeter {
     pub fn acked(&self, code: AckCode, took: Duration) {
         self.acks.at(code).inc();
         self.ack_duration.observe(took.as_secs_f64());
+    }
+
+    /// Counts an application acknowledgement that was due over a connection and did not leave.
+    pub fn application_ack_undelivered(&self) {
+        self.application_acks_undelivered.inc();
     }
 
     /// Counts a peer that connected.

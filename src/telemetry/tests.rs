@@ -36,6 +36,7 @@ fn site(links: usize, flows: usize, destinations: usize) -> Settings {
             .map(|n| Link {
                 name: Name::new(format!("link{n}")),
                 ack: AckMode::Auto,
+                answering: Answering::default(),
                 when_refused: WhenRefused::Close,
                 frame_max: ByteCount(1 << 20),
                 zone: None,

@@ -35,6 +35,18 @@ pub const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Times a block of MLLP release 2 is sent again, unless the link says otherwise.
 pub const COMMIT_RESENDS: u32 = 2;
 
+/// Time the acknowledgement of a message may wait for its deliveries unless a link says otherwise: senders commonly give up
+/// after as long.
+pub const ACK_WAIT_DEFAULT: Duration = Duration::from_secs(30);
+/// Longest time a site may let an acknowledgement wait for deliveries.
+pub const ACK_WAIT_MAX: Duration = Duration::from_secs(600);
+/// Messages of the box whose senders wait for the end of deliveries; a sender beyond it gets no acknowledgement and repeats.
+pub const ACK_WAITERS_MAX: usize = 4096;
+/// Application acknowledgements of one connection that wait for deliveries; beyond it the link stops reading.
+pub const LATER_EXCHANGES_MAX: usize = 256;
+/// Versions or processing ids one link may name.
+pub const ADMITTED_MAX: usize = 20;
+
 /// Connections one MLLP listener serves at once.
 pub const CONNECTIONS_MAX: usize = 256;
 /// Connections one peer address may hold at one MLLP listener.

@@ -3,6 +3,7 @@
 use super::Plan;
 use crate::{
     delivery::{KeyParts, delivery_key, traceparent},
+    flow::{ACKNOWLEDGEMENT, Original, delivery},
     hl7::{Encoding, Index, Message, Text},
     store::{reader::Due, rows::RAW},
     uplink::{Content, Delivery},
@@ -46,6 +47,9 @@ pub(super) fn build(plan: &Plan, due: &Due) -> Result<Delivery, Error> {
     });
     let (content, content_type, body) = if due.mapping == RAW {
         (Content::Hl7, raw_type(&text, message.as_ref()), due.message.raw.clone())
+    } else if due.mapping == ACKNOWLEDGEMENT {
+        let body = message.as_ref().and_then(|message| acknowledgement(plan, due, message)).ok_or(Error::NoMap)?;
+        (Content::Hl7, raw_type(&text, message.as_ref()), text.encode(body))
     } else {
         let stored = &due.message;
         let body = plan
@@ -63,6 +67,15 @@ pub(super) fn build(plan: &Plan, due: &Due) -> Result<Delivery, Error> {
     ];
     let name = format!("{}-{}", flow.name, due.message.id);
     Ok(Delivery { name, key: key.to_string(), content, headers, body })
+}
+
+/// The application acknowledgement of a stored message, from what its journal row keeps.
+fn acknowledgement(plan: &Plan, due: &Due, message: &Message<'_>) -> Option<Vec<u8>> {
+    let stored = &due.message;
+    let link = plan.names.links.iter().position(|row| *row == stored.link);
+    let zone = link.map_or(jiff::tz::TimeZone::UTC, |link| plan.flows.zone(link));
+    let (journal, received_at, verdict) = (stored.id, stored.received_at, stored.verdict);
+    delivery(message, &Original { journal, received_at, verdict, expected: None }, stored.fate, &zone)
 }
 
 fn raw_type(text: &Text<'_>, message: Option<&Message<'_>>) -> String {

@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use super::{LISTENER, PATH, PLAINTEXT, SERVER_TLS, ZONE};
+use super::{
+    LISTENER, PATH, PLAINTEXT, SERVER_TLS, ZONE,
+    answering::{ACK_AFTER, ACK_WAIT, APPLICATION_ACK, PROCESSING, SEQUENCE, UNROUTED, VERSIONS},
+};
 use crate::{
     settings::{
         AckMode, BatchAck, CharacterSet, FlowControl, Framing, Network, ProfileRef, WhenRefused,
@@ -45,7 +48,7 @@ pub(in crate::settings) static ACK: Key<Choice<AckMode>> = Key {
     form: ACK_FORM,
     absent: Absent::Default("\"auto\""),
     example: "\"auto\"",
-    doc: "Acknowledgement mode: auto (MSH-15 and MSH-16 decide), original (AA, AE, AR) or enhanced (CA, CE, CR).",
+    doc: "Acknowledgement mode: auto (MSH-15 and MSH-16 decide), original (AA, AE, AR at once, whatever those ask) or enhanced (CA, CE, CR).",
 };
 pub(in crate::settings) static FRAME_MAX: Key<Size> = Key {
     name: "frame_max",
@@ -207,6 +210,13 @@ pub(in crate::settings) static MLLP: Section = Section {
         &CONNECTIONS_MAX,
         &CONNECTIONS_PER_PEER,
         &WHEN_REFUSED,
+        &VERSIONS,
+        &PROCESSING,
+        &UNROUTED,
+        &APPLICATION_ACK,
+        &ACK_AFTER,
+        &ACK_WAIT,
+        &SEQUENCE,
         &LINK_ZONE,
         &CHARSET,
         &BATCH_ACK,
@@ -274,6 +284,13 @@ pub(in crate::settings) static SERIAL: Section = Section {
         &ACK,
         &FRAME_MAX,
         &FRAME_TIMEOUT,
+        &VERSIONS,
+        &PROCESSING,
+        &UNROUTED,
+        &APPLICATION_ACK,
+        &ACK_AFTER,
+        &ACK_WAIT,
+        &SEQUENCE,
         &LINK_ZONE,
         &CHARSET,
         &BATCH_ACK,

@@ -36,12 +36,15 @@ impl Reader<'_> {
         let flows: Vec<_> = entries.iter().map(|entry| self.flow(entry, links, destinations)).collect();
         // A flow with a fault may be the one that would use what seems unused.
         let flows: Vec<_> = flows.into_iter().collect::<Option<_>>()?;
+        let flows: Vec<_> = flows.into_iter().chain(self.acknowledgement_flows(links)).collect();
         self.warn_of_unused(&flows, links, destinations);
         Some(flows)
     }
 
     fn warn_of_unused(&mut self, flows: &[Flow], links: &[NamedLink<'_>], destinations: &[NamedDestination<'_>]) {
-        let links = links.iter().enumerate().filter(|(index, _)| flows.iter().all(|flow| flow.from != *index));
+        let links = links.iter().enumerate().filter(|(index, _)| {
+            flows.iter().filter(|flow| !flow.is_acknowledgement()).all(|flow| flow.from != *index)
+        });
         for (_, link) in links {
             let message = format!("no flow takes messages from `{}`", link.name);
             let warning = Complaint::warning(link.place.clone(), message).ground(Ground::Absence);
@@ -103,7 +106,7 @@ impl Reader<'_> {
     }
 
     /// The index of `name` among `wanted`, or a complaint.
-    fn resolve<F>(
+    pub(super) fn resolve<F>(
         &mut self,
         fields: &Fields<'_>,
         key: &Key<F>,

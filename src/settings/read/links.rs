@@ -1,6 +1,6 @@
 //! Reads links: `[mllp.NAME]`, `[serial.NAME]`.
 
-use super::Reader;
+use super::{Reader, destinations::NamedDestination};
 use crate::{
     ids::Name,
     settings::{
@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Reader<'_> {
-    pub(super) fn link(&mut self, entry: &Entry<'_>) -> Option<Link> {
+    pub(super) fn link(&mut self, entry: &Entry<'_>, destinations: &[NamedDestination<'_>]) -> Option<Link> {
         let fields = &entry.fields;
         let is_serial = entry.section.kind == link::SERIAL.kind;
         let ack = fields.read(&link::ACK, &mut self.found);
@@ -27,6 +27,7 @@ impl Reader<'_> {
         if let Some(profile) = &profile {
             self.check_profile(fields, profile);
         }
+        let answering = self.answering(entry, destinations);
         let wire = if is_serial { self.serial(entry) } else { self.mllp(entry) };
         let when_refused = if is_serial {
             // A line cannot be closed; silence is what makes the device send again.
@@ -42,6 +43,7 @@ impl Reader<'_> {
             name: Name::new(entry.name),
             ack: ack?,
             when_refused: when_refused?,
+            answering: answering?,
             frame_max,
             zone,
             charset,
