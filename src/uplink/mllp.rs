@@ -10,7 +10,7 @@
 //! * A resting connection is watched: it is let go when the peer closes it, says something unasked, or when it has not
 //!   been used for a time.
 //!
-//! Bounds: as many connections as messages in flight; [`limits::ANSWER_BYTES_MAX`] for an answer; the destination's
+//! Bounds: as many connections as messages in flight; [`crate::units::limits::ANSWER_BYTES_MAX`] for an answer; the destination's
 //! time-out for the write and again for the answer. A payload that MLLP cannot carry (one with VT or FS) is unfit.
 
 use std::sync::{Arc, Mutex as Lock, PoisonError};
