@@ -21,6 +21,8 @@
 #[path = "support/kit.rs"]
 mod support;
 
+#[path = "faults/acknowledgements.rs"]
+mod acknowledgements;
 #[path = "faults/crash.rs"]
 mod crash;
 #[path = "faults/duplicates.rs"]
