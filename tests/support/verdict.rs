@@ -104,6 +104,12 @@ impl Books {
         query.query_map([reason], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
     }
 
+    /// Every message of the journal, in the order of arrival.
+    pub(crate) fn journal(&self) -> Vec<Vec<u8>> {
+        let mut query = self.0.prepare("SELECT raw FROM journal ORDER BY id").unwrap();
+        query.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+    }
+
     /// What destinations answered to dead letters, oldest first.
     pub(crate) fn dead_letters(&self) -> Vec<(String, Vec<u8>)> {
         let sql = "SELECT detail, response FROM aside WHERE kind = 'dead_letter' ORDER BY id";
