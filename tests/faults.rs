@@ -19,8 +19,15 @@
 #[path = "support/kit.rs"]
 mod support;
 
+#[path = "corpus/bad_hl7.rs"]
+mod bad_hl7;
+#[path = "corpus/injection.rs"]
+mod injection;
+
 #[path = "faults/acknowledgements.rs"]
 mod acknowledgements;
+#[path = "faults/bad_input.rs"]
+mod bad_input;
 #[path = "faults/crash.rs"]
 mod crash;
 #[path = "faults/duplicates.rs"]

@@ -355,9 +355,11 @@ async fn loses_nothing_and_keeps_the_order_when_killed_under_load() {
     assert_eq!(books.tally("delivered"), i64::try_from(bytes.len()).unwrap(), "each has its receipt");
 
     // Places in the journal are the order of arrival.
-    let places: HashMap<String, usize> =
-        books.journal().iter().enumerate().map(|(at, raw)| (identity(&text(raw)).0, at)).collect();
-    let mut last: HashMap<String, usize> = HashMap::new();
+    let mut places = HashMap::new();
+    books.each_message(|place, raw| {
+        places.insert(identity(&text(raw)).0, place);
+    });
+    let mut last: HashMap<String, i64> = HashMap::new();
     for one in &taken {
         let (id, patient) = identity(&text(&one.bytes));
         let place = places[&id];

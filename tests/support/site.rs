@@ -84,6 +84,12 @@ impl Site {
         self
     }
 
+    /// Bounds the store.
+    pub(crate) fn store_limit(mut self, limit: &'static str) -> Self {
+        self.store_limit = limit;
+        self
+    }
+
     /// Puts the store elsewhere.
     pub(crate) fn store_at(mut self, store: PathBuf) -> Self {
         self.store = store;

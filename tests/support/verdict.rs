@@ -104,10 +104,13 @@ impl Books {
         query.query_map([reason], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
     }
 
-    /// Every message of the journal, in the order of arrival.
-    pub(crate) fn journal(&self) -> Vec<Vec<u8>> {
-        let mut query = self.0.prepare("SELECT raw FROM journal ORDER BY id").unwrap();
-        query.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+    /// Shows every message of the journal and its number, in the order of arrival.
+    pub(crate) fn each_message(&self, mut look: impl FnMut(i64, &[u8])) {
+        let mut query = self.0.prepare("SELECT id, raw FROM journal ORDER BY id").unwrap();
+        let mut rows = query.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            look(row.get(0).unwrap(), row.get_ref(1).unwrap().as_blob().unwrap());
+        }
     }
 
     /// What destinations answered to dead letters, oldest first.
