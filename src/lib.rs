@@ -32,3 +32,7 @@ mod hl7_corpus;
 #[path = "../tests/corpus/bad_hl7.rs"]
 #[allow(clippy::indexing_slicing)]
 mod hl7_bad;
+
+#[cfg(test)]
+#[path = "../tests/corpus/injection.rs"]
+mod hl7_injection;

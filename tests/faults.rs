@@ -5,8 +5,6 @@
 //! a run, `GURNEY_TORTURE=full` runs the long version. What a machine cannot inject (no root, no loop device) is skipped with a line
 //! that begins with `skipped:`, which the checks take for a failure.
 //!
-//! F42 (a receiver that acknowledges the wrong message) has no test here: the box does not deliver over MLLP yet, and the rule it will
-//! follow is tested beside `delivery::classify_ack`.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,12 +19,23 @@
 #[path = "support/kit.rs"]
 mod support;
 
+#[path = "corpus/bad_hl7.rs"]
+mod bad_hl7;
+#[path = "corpus/injection.rs"]
+mod injection;
+
+#[path = "faults/acknowledgements.rs"]
+mod acknowledgements;
+#[path = "faults/bad_input.rs"]
+mod bad_input;
 #[path = "faults/crash.rs"]
 mod crash;
 #[path = "faults/duplicates.rs"]
 mod duplicates;
 #[path = "faults/framing.rs"]
 mod framing;
+#[path = "faults/mllp_destination.rs"]
+mod mllp_destination;
 #[path = "faults/network.rs"]
 mod network;
 #[path = "faults/platform.rs"]

@@ -1,7 +1,7 @@
 //! Tables, pragmas and migrations.
 //!
 //! ```text
-//! meta      key, value                     application facts: clean-stop flag
+//! meta      key, value                     application facts: clean-stop flag, highest numbers whose rows may be gone
 //! name      id, kind, name                 links, flows, destinations, mappings, endpoints: small numbers for names
 //! journal   id, link, received_at, kind, fingerprint, verdict, first_outbox, content_hash, raw
 //! outbox    (destination, priority, id), journal, flow, mapping, ordering_key, enqueued_at
@@ -10,7 +10,7 @@
 //! scrap     id, link, at, cause, count, bytes       bytes on a link that were not a message
 //! tally     (flow, outcome), n             INV-02 in rows
 //! depth     (destination, priority), n     queue depths in rows
-//! pin       outbox, destination, priority, journal   journal rows that a resent delivery still needs
+//! pin       outbox, destination, priority, journal   journal rows that a delivery still needs although younger ones are queued before it
 //! seen      (run, chunk), entries          sorted fingerprints of the duplicate index
 //! seen_run  id, last_journal, first, bloom what is needed to know which chunk to read
 //! sequence  (link, stream), expected, journal   sequence numbers of senders: the next one, and the message taken last

@@ -25,7 +25,9 @@ use crate::{
     units::{ByteCount, Timestamp},
 };
 
+mod answers;
 mod listing;
+mod migration;
 
 fn settings(folder: &Path) -> Settings {
     let link = Link {

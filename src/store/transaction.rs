@@ -458,6 +458,8 @@ impl Deltas {
             }
             SettlementKind::DeadLetter { reason, response } => {
                 self.count_row(names, flow, Outcome::DeadLetter.as_str(), 1);
+                // It leaves no receipt, and its number must not be given again.
+                Given::Outbox.remember(connection, settlement.id.0)?;
                 let detail = settlement.status.map(|status| format!("HTTP {status}")).unwrap_or_default();
                 connection
                     .prepare_cached(
@@ -485,8 +487,7 @@ impl Deltas {
         if let Some((flow, draft)) = ended.later.and_then(|row| acknowledgement(names, flows, row)) {
             // It is a message of its own in its flow, so it is received there when it is queued (INV-02).
             self.count(Some(flow), RECEIVED, 1);
-            self.count(Some(flow), Outcome::Waiting.as_str(), 1);
-            self.enqueue(connection, names, next_outbox, ended.journal, &draft, settlement.at)?;
+            self.requeue(connection, names, next_outbox, ended.journal, &draft, settlement.at)?;
         }
         Ok(())
     }
@@ -572,7 +573,7 @@ impl Deltas {
         }
     }
 
-    /// Queues an old message again and keeps its journal row from retention until it is settled.
+    /// Queues something of an old message behind younger ones and keeps its journal row from retention until it is settled.
     fn requeue(
         &mut self,
         connection: &Connection,
@@ -665,6 +666,12 @@ fn purge(connection: &Connection, before: Timestamp) -> Result<OrderOutcome, rus
     let deleted = delete.query_map(params![needed_from, before.0, PURGE_MAX], |row| row.get(0))?;
     let deleted = deleted.collect::<Result<Vec<i64>, _>>()?;
     answers::forget(connection, &deleted)?;
+    if let Some(last) = deleted.iter().max() {
+        Given::Journal.remember(connection, *last)?;
+    }
+    if let Some(last) = connection.query_row("SELECT max(id) FROM receipt", [], |row| row.get(0))? {
+        Given::Outbox.remember(connection, last)?;
+    }
     let messages = deleted.len();
     connection.execute(
         "DELETE FROM receipt WHERE id IN (SELECT id FROM receipt ORDER BY id LIMIT ?2) AND finished_at < ?1",
@@ -684,7 +691,44 @@ fn purge(connection: &Connection, before: Timestamp) -> Result<OrderOutcome, rus
     Ok(OrderOutcome::Purged { messages, run })
 }
 
-/// The oldest message that waits in any lane. Ids rise within a lane, apart from resent messages, which are pinned.
+/// Numbers that were given, where the rows that bore them may be gone: no number is given twice.
+#[derive(Clone, Copy)]
+pub(super) enum Given {
+    /// Messages of the journal.
+    Journal,
+    /// Deliveries.
+    Outbox,
+}
+
+impl Given {
+    const fn key(self) -> &'static str {
+        match self {
+            Self::Journal => "last_journal",
+            Self::Outbox => "last_outbox",
+        }
+    }
+
+    /// The highest number known to have been given; 0 where none is.
+    pub(super) fn last(self, connection: &Connection) -> Result<i64, rusqlite::Error> {
+        let last = connection
+            .query_row("SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?1", [self.key()], |row| row.get(0))
+            .optional()?;
+        Ok(last.unwrap_or(0))
+    }
+
+    fn remember(self, connection: &Connection, number: i64) -> Result<(), rusqlite::Error> {
+        connection
+            .prepare_cached(
+                "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value
+                 WHERE CAST(value AS INTEGER) < CAST(excluded.value AS INTEGER)",
+            )?
+            .execute(params![self.key(), number.to_string()])?;
+        Ok(())
+    }
+}
+
+/// The oldest message that waits in any lane. Ids rise within a lane, apart from what was queued of old messages, which
+/// are pinned.
 fn oldest_waiting(connection: &Connection) -> Result<Option<i64>, rusqlite::Error> {
     connection.query_row(
         "SELECT min((SELECT journal FROM outbox WHERE destination = depth.destination AND priority = depth.priority

@@ -35,7 +35,7 @@ use super::{
     rows::{LANES, Names, lane},
     shared::Shared,
     threads::Threads,
-    transaction::{Batch, Deltas, Earlier, earlier, keep},
+    transaction::{Batch, Deltas, Earlier, Given, earlier, keep},
 };
 use crate::{
     flow::{Answer, Disposition, Facts, Fate, Understood, decide, poisoned},
@@ -740,8 +740,8 @@ fn execute(connection: &Connection, sql: &str) -> Result<(), rusqlite::Error> {
 /// The next free places in the journal and the outbox. Lanes are asked one by one: each answer is one step down a tree.
 fn next_ids(connection: &Connection) -> Result<(i64, i64), rusqlite::Error> {
     let last = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
-    let journal = last("SELECT max(id) FROM journal")?.unwrap_or(0);
-    let mut outbox = last("SELECT max(id) FROM receipt")?.unwrap_or(0);
+    let journal = last("SELECT max(id) FROM journal")?.unwrap_or(0).max(Given::Journal.last(connection)?);
+    let mut outbox = last("SELECT max(id) FROM receipt")?.unwrap_or(0).max(Given::Outbox.last(connection)?);
     let mut lanes = connection.prepare("SELECT destination, priority FROM depth")?;
     let mut rows = lanes.query([])?;
     while let Some(row) = rows.next()? {

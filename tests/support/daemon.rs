@@ -116,9 +116,18 @@ impl Daemon {
 
     /// Resident memory in KiB.
     pub(crate) fn resident_kib(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    fn memory(&self, which: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(which)).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// The most resident memory it ever had, in KiB.
+    pub(crate) fn peak_kib(&self) -> u64 {
+        self.memory("VmHWM:")
     }
 
     /// How many descriptors it has open.
@@ -138,9 +147,14 @@ impl Daemon {
 
     /// What `/metrics` says now.
     pub(crate) async fn metrics(&self) -> Metrics {
+        Metrics::read(&self.metrics_text().await)
+    }
+
+    /// What `/metrics` says now, as it stands there.
+    pub(crate) async fn metrics_text(&self) -> String {
         let (status, body) = until("/metrics answers", async || self.get("/metrics").await).await;
         assert_eq!(status, 200, "{body}");
-        Metrics::read(&body)
+        body
     }
 
     /// Waits until the metrics are as wanted.

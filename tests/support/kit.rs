@@ -5,6 +5,7 @@ pub(crate) mod disk;
 pub(crate) mod load;
 pub(crate) mod net;
 pub(crate) mod peer;
+pub(crate) mod receiver;
 pub(crate) mod shim;
 pub(crate) mod site;
 pub(crate) mod skip;

@@ -7,7 +7,7 @@ use std::{
     fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
-    process,
+    process::{self, Command, Stdio},
     sync::atomic::{AtomicU8, Ordering},
 };
 
@@ -20,10 +20,13 @@ pub(crate) struct Site {
     address: Ipv4Addr,
     store: PathBuf,
     store_limit: &'static str,
+    /// The head of the destination's table.
     platform: String,
     link: String,
     destination: String,
     flow: String,
+    on: &'static str,
+    more: String,
 }
 
 impl Site {
@@ -36,11 +39,31 @@ impl Site {
             folder,
             address: own_address(),
             store_limit: "64 MB",
-            platform: format!("http://{platform}/inbound"),
+            platform: format!("[http.platform]\nurl = \"http://{platform}/inbound\"\n"),
             link: String::new(),
             destination: String::from("retry = { first = \"20 ms\", at_most = \"100 ms\" }\n"),
             flow: String::new(),
+            on: "[\"*\"]",
+            more: String::new(),
         }
+    }
+
+    /// Delivers to something else than an HTTP platform: `head` is the beginning of the table `platform`.
+    pub(crate) fn delivering(mut self, head: &str) -> Self {
+        self.platform = format!("{head}\n");
+        self
+    }
+
+    /// The flow takes these messages only.
+    pub(crate) fn on(mut self, patterns: &'static str) -> Self {
+        self.on = patterns;
+        self
+    }
+
+    /// Adds further tables.
+    pub(crate) fn with(mut self, tables: &str) -> Self {
+        self.more = format!("{tables}\n");
+        self
     }
 
     /// Adds keys of the link.
@@ -58,6 +81,12 @@ impl Site {
     /// Adds keys of the flow.
     pub(crate) fn flow(mut self, keys: &str) -> Self {
         self.flow = format!("{keys}\n");
+        self
+    }
+
+    /// Bounds the store.
+    pub(crate) fn store_limit(mut self, limit: &'static str) -> Self {
+        self.store_limit = limit;
         self
     }
 
@@ -102,6 +131,20 @@ impl Site {
         fs::read_to_string(self.log_file()).unwrap_or_default()
     }
 
+    /// What `gurney` says on its standard output when it is asked about the daemon that runs.
+    pub(crate) fn ask(&self, arguments: &[&str]) -> String {
+        let told = Command::new(env!("CARGO_BIN_EXE_gurney"))
+            .args(arguments)
+            .arg("--config")
+            .arg(self.write_config())
+            .env_remove("GURNEY_LOG")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(told.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&told.stderr));
+        String::from_utf8(told.stdout).unwrap()
+    }
+
     /// Writes the configuration and says where.
     pub(crate) fn write_config(&self) -> PathBuf {
         let path = self.folder.path().join("gurney.toml");
@@ -111,7 +154,7 @@ impl Site {
 
     /// The configuration.
     pub(crate) fn config(&self) -> String {
-        let Self { store, store_limit, platform, link, destination, flow, .. } = self;
+        let Self { store, store_limit, platform, link, destination, flow, on, more, .. } = self;
         let (store, key) = (store.display(), self.key_file());
         let (key, mllp, metrics) = (key.display(), self.mllp(), self.metrics());
         format!(
@@ -125,18 +168,16 @@ key_file = "{key}"
 limit = "{store_limit}"
 [mllp.ehr]
 listen = "{mllp}"
-{link}[http.platform]
-url = "{platform}"
-{destination}[flow.everything]
+{link}{platform}{destination}[flow.everything]
 from = "ehr"
-on = ["*"]
+on = {on}
 to = "platform"
 mapping = "raw"
 pattern = "event"
 target = "5 s"
 owner = "Integration desk"
 escalate = ["integration-desk"]
-{flow}[metrics]
+{flow}{more}[metrics]
 listen = "{metrics}"
 "#
         )

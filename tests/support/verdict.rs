@@ -104,6 +104,15 @@ impl Books {
         query.query_map([reason], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
     }
 
+    /// Shows every message of the journal and its number, in the order of arrival.
+    pub(crate) fn each_message(&self, mut look: impl FnMut(i64, &[u8])) {
+        let mut query = self.0.prepare("SELECT id, raw FROM journal ORDER BY id").unwrap();
+        let mut rows = query.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            look(row.get(0).unwrap(), row.get_ref(1).unwrap().as_blob().unwrap());
+        }
+    }
+
     /// What destinations answered to dead letters, oldest first.
     pub(crate) fn dead_letters(&self) -> Vec<(String, Vec<u8>)> {
         let sql = "SELECT detail, response FROM aside WHERE kind = 'dead_letter' ORDER BY id";

@@ -2,6 +2,8 @@
 //! exchanges and sequence numbers keep to the standard.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod injection;
+
 use std::sync::Arc;
 
 use super::*;
