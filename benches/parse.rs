@@ -1,18 +1,25 @@
 //! How fast messages are read: `cargo bench --bench parse`.
 //!
 //! On the corpus, on one thread: index every message and read its header, patient and visit, against a bare scan for
-//! separators in the same run (the floor), and with the acknowledgement built. Then one message of 1 to 16 MiB, whole
+//! separators in the same run (the floor), with the acknowledgement built, and as a link does it: understood for the
+//! flows of a site (routes, hashes, character set) and answered. Then a result with 200 KB of base64 on the same way. Then one message of 1 to 16 MiB, whole
 //! and as a frame in pieces of 64 KiB and of one byte, to show that twice the bytes take twice the time. Plain
 //! `std::time`; the best of several rounds counts, since other work on the machine only ever adds time.
-#![allow(clippy::print_stdout, clippy::cast_precision_loss, clippy::disallowed_methods, missing_docs)]
+#![allow(clippy::print_stdout, clippy::cast_precision_loss, clippy::disallowed_methods, clippy::panic, missing_docs)]
 
 use std::{
     hint::black_box,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use gurney::{
+    flow::{self, Flows, Original, Verdict},
     hl7::{Index, ack},
+    ids::JournalId,
+    mapping::Registry,
+    settings::{self, AckMode, Known},
+    units::Timestamp,
     wire::mllp::{self, Decoder},
 };
 
@@ -39,7 +46,55 @@ fn main() {
     );
     let verdict = if access >= 100_000.0 { "held" } else { "MISSED" };
     println!("at least 100000 messages/s with access: {verdict}");
+    let link = Link::new();
+    let way = rate("parse + route + ACK", &messages, |raw| link.take(&mut index, raw));
+    let verdict = |held: bool| if held { "held" } else { "MISSED" };
+    println!("at least 200000 messages/s indexed: {}", verdict(index_only >= 200_000.0));
+    println!("at least 60000 messages/s parsed, routed, answered: {}", verdict(way >= 60_000.0));
+    let result = large(200_000, b"JVBERi0xLjQKJcfs");
+    let took = best_of(50, || assert!(link.take(&mut index, &result) > 0));
+    let held = took < Duration::from_millis(5);
+    println!("ORU of 200 KB base64, the same way: {:.3} ms, under 5 ms: {}", took.as_secs_f64() * 1e3, verdict(held));
     linearity();
+    let twice = |index: &mut Index, size: usize| {
+        let raw = large(size << 20, b"NTE|1|L|a^b&c~d&e^f|20260301101500|||x~y|and some more words\rOBX|");
+        best_of(5, || assert!(link.take(index, &raw) > 0)).as_secs_f64()
+    };
+    let ratios: Vec<f64> =
+        [1, 2, 4, 8].iter().map(|size| twice(&mut index, size * 2) / twice(&mut index, *size)).collect();
+    let worst = ratios.iter().copied().fold(0.0, f64::max);
+    println!(
+        "twice the bytes up to 16 MiB take at most {worst:.2} times the time, at most 2.2: {}",
+        verdict(worst <= 2.2)
+    );
+}
+
+/// A link of a site with one raw flow for everything, and its answers.
+struct Link {
+    flows: Flows,
+    zone: jiff::tz::TimeZone,
+}
+
+const SITE: &str = include_str!("../config/sites/loopback/gurney.toml");
+
+impl Link {
+    fn new() -> Self {
+        let files = [("bench.toml".to_owned(), SITE.to_owned())];
+        let checked = settings::read(&files, &Known { maps: &[], profiles: &[], now: Timestamp(0) })
+            .unwrap_or_else(|faults| panic!("{faults}"));
+        let registry = Registry::builtin().unwrap_or_else(|faults| panic!("{faults:?}"));
+        let flows = Flows::new(&checked.settings, Arc::new(registry));
+        Self { zone: flows.zone(0), flows }
+    }
+
+    fn take(&self, index: &mut Index, raw: &[u8]) -> usize {
+        let now = Timestamp(1_772_359_200_000);
+        let understood = self.flows.understand(0, now, raw, index);
+        let verdict = if understood.is_answer { Verdict::Silent } else { Verdict::Accept };
+        let original = Original { journal: JournalId(4711), received_at: now, verdict, expected: None };
+        let answer = flow::reply(raw, index, AckMode::Auto, &original, &self.zone);
+        understood.routes.len() + answer.map_or(0, |reply| reply.bytes.len())
+    }
 }
 
 /// Runs `work` over all messages and gives messages per second of the best round.

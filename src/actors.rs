@@ -5,9 +5,11 @@
 
 pub mod clock;
 pub mod courier;
+pub mod exchange;
 pub mod intake;
 pub mod journal;
 pub mod mllp_listener;
+mod protocol;
 pub mod serial_port;
 pub mod session;
 pub mod tls;

@@ -312,6 +312,14 @@ impl Courier {
         }
     }
 
+    /// Notes that a peer which connects to us has come: what waited for it need not wait any longer.
+    pub fn knocked(&mut self, now: Timestamp) {
+        self.endpoints.reopen(now);
+        for lane in &mut self.lanes {
+            lane.pardon(now);
+        }
+    }
+
     /// Goes on after a stop.
     pub fn resume(&mut self, now: Timestamp, resume: Resume) {
         let Some(entry) = self.stopped.take() else { return };

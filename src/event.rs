@@ -348,7 +348,7 @@ impl Reader<'_, '_> {
     fn first_when(&self, places: &[(&str, usize, usize)]) -> Option<When> {
         places.iter().find_map(|(name, field, component)| {
             let field = self.scope.segment(name)?.field(*field);
-            When::read(&part(&field.repetition(1), *component, self.scope.charset())?, self.zone)
+            self.read_when(&field, *component)
         })
     }
 
@@ -357,7 +357,15 @@ impl Reader<'_, '_> {
     }
 
     fn when_of(&self, field: &Field<'_>) -> Option<When> {
-        When::read(&part(&field.repetition(1), 1, self.scope.charset())?, self.zone)
+        self.read_when(field, 1)
+    }
+
+    /// Versions 2.1 and 2.2 tell the precision of a time stamp in its second component.
+    fn read_when(&self, field: &Field<'_>, component: usize) -> Option<When> {
+        let charset = self.scope.charset();
+        let text = part(&field.repetition(1), component, charset)?;
+        let degree = if component == 1 { part(&field.repetition(1), 2, charset) } else { None };
+        When::read_to(&text, &degree.unwrap_or_default(), self.zone)
     }
 }
 

@@ -6,15 +6,21 @@
 //! message is found here, before the acknowledgement; making the outgoing body later cannot fail for a reason in the
 //! message. There is one way through: a damaged message, a repeat and an unmapped code are dispositions too.
 
+mod acknowledge;
 mod decide;
 mod reply;
 mod understand;
 mod understood;
 
-pub use decide::{Answer, Aside, AsideKind, Disposition, Draft, Facts, Original, Record, Verdict, decide, poisoned};
-pub use reply::{Reply, oversize, refusal, reply};
+pub use decide::{
+    Advance, Answer, Aside, AsideKind, Awaited, Disposition, Draft, Facts, Fate, Original, Record, Verdict, decide,
+    poisoned,
+};
+pub use reply::{
+    ACKNOWLEDGEMENT, Asked, Reply, application, asked, delivery, local, out_of_sequence, oversize, refusal, reply,
+};
 pub use understand::Flows;
-pub use understood::{Fault, Route, RouteVerdict, Understood};
+pub use understood::{Fault, Later, Route, RouteVerdict, Sequenced, Understood, acknowledgement_key};
 
 use crate::ids::Name;
 

@@ -15,27 +15,38 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Does not know structures, tables or data types: what must be present is a matter of profiles and maps. Does not
-//! take batches apart (FHS, BHS); several messages in one frame are split by [`split_messages`]. Errors give places,
-//! never data (INV-05).
+//! Does not know structures, tables or data types: what must be present is a matter of profiles and maps. Several
+//! messages in one frame or file are taken apart by [`batch`]. Errors give places, never data (INV-05).
 
 pub mod ack;
+pub mod batch;
 mod charset;
 mod delimiters;
+mod dictionary;
 mod escape;
 mod index;
 mod message;
 mod path;
+pub mod profile;
+pub mod repetition;
+pub mod sequence;
 pub mod show;
+mod text;
 
+pub use batch::split_messages;
 pub use charset::{Charset, Choice, Encoding, Why};
 pub use delimiters::Delimiters;
 pub use escape::{EscapeFindings, escape, unescape};
-pub use index::{Expected, Findings, Found, Index, ParseError, split_messages};
+pub use index::{Expected, Findings, Found, Index, ParseError};
 pub use message::{Component, Field, Message, MessageType, Repetition, Segment, Value};
 pub use path::{Path, PathError};
+pub use text::Text;
 
+#[cfg(test)]
+mod bad_tests;
 #[cfg(test)]
 mod corpus_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod text_tests;

@@ -27,3 +27,8 @@ pub mod wire;
 #[cfg(test)]
 #[path = "../tests/corpus/hl7.rs"]
 mod hl7_corpus;
+
+#[cfg(test)]
+#[path = "../tests/corpus/bad_hl7.rs"]
+#[allow(clippy::indexing_slicing)]
+mod hl7_bad;

@@ -24,6 +24,7 @@ use crate::{
         tree::{self, Plan, Tree},
     },
     flow::Flows,
+    hl7::profile::Profiles,
     mapping::Registry,
     settings::{LinkWire, Settings},
     store::{
@@ -96,14 +97,14 @@ impl Error {
 ///
 /// # Errors
 /// If it cannot start; once it runs, faults are survived or end the process by the panic hook.
-pub fn run(settings: Settings, registry: Registry) -> Result<(), Error> {
+pub fn run(settings: Settings, registry: Registry, profiles: Profiles) -> Result<(), Error> {
     panic::install();
     // Fail points are read from the environment, in builds that have them: those of the tests.
     let _scenario = fail::has_failpoints().then(fail::FailScenario::setup);
     // Without a provider chosen here, the first TLS client would panic; a second choice changes nothing.
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
     let system = actix_rt::System::new();
-    system.block_on(Node::live(Arc::new(settings), Arc::new(registry)))
+    system.block_on(Node::live(Arc::new(settings), Arc::new(registry), &profiles))
 }
 
 /// The running box.
@@ -118,13 +119,13 @@ struct Node {
 }
 
 impl Node {
-    async fn live(settings: Arc<Settings>, registry: Arc<Registry>) -> Result<(), Error> {
+    async fn live(settings: Arc<Settings>, registry: Arc<Registry>, profiles: &Profiles) -> Result<(), Error> {
         let clock = Clock::start();
         let mut stops = [SignalKind::terminate(), SignalKind::interrupt()]
             .map(|kind| signal(kind).map_err(Error::system("listen for signals")))
             .into_iter()
             .collect::<Result<Vec<_>, _>>()?;
-        let (node, metrics) = Self::start(settings, registry, clock)?;
+        let (node, metrics) = Self::start(settings, registry, profiles, clock)?;
         if let Some(socket) = metrics {
             actix_rt::spawn(web::serve(socket, node.web.clone()).map_err(Error::system("start the metrics listener"))?);
         }
@@ -143,6 +144,7 @@ impl Node {
     fn start(
         settings: Arc<Settings>,
         registry: Arc<Registry>,
+        profiles: &Profiles,
         clock: Clock,
     ) -> Result<(Self, Option<TcpListener>), Error> {
         let sockets = Sockets::bind(&settings)?;
@@ -164,7 +166,7 @@ impl Node {
         let (store, names) = Journal::start(opened, &settings, move |notice| hear(&heard, notice))?;
         tell_opened(&telemetry, &settings, &store, was_clean);
         let names = Arc::new(names);
-        let flows = Arc::new(Flows::new(&settings, registry));
+        let flows = Arc::new(Flows::new(&settings, registry).with_profiles(&settings, profiles));
         let reader = Reader::start(&plan)?;
         let tree = Tree::start(Plan {
             settings: Arc::clone(&settings),
@@ -173,6 +175,7 @@ impl Node {
             names: Arc::clone(&names),
             reader: Reader::start(&plan)?,
             sockets: sockets.links,
+            doors: sockets.doors,
             telemetry: Arc::clone(&telemetry),
             clock,
         })?;
@@ -284,6 +287,7 @@ fn hear(telemetry: &Telemetry, notice: Notice<'_>) {
 /// Every socket the box listens at.
 struct Sockets {
     links: Vec<(usize, TcpListener)>,
+    doors: Vec<(usize, TcpListener)>,
     metrics: Option<TcpListener>,
 }
 
@@ -297,8 +301,14 @@ impl Sockets {
                 links.push((index, take_or_bind(&mut given, link.name.as_str(), server.listen)?));
             }
         }
+        let mut doors = Vec::new();
+        for (index, to) in settings.destinations.iter().enumerate() {
+            if let Some(listen) = to.listens_at() {
+                doors.push((index, take_or_bind(&mut given, to.name.as_str(), listen)?));
+            }
+        }
         let metrics = settings.metrics.map(|address| take_or_bind(&mut given, "metrics", address)).transpose()?;
-        Ok(Self { links, metrics })
+        Ok(Self { links, doors, metrics })
     }
 
     /// Where each link of the settings listens, if it does.

@@ -16,7 +16,9 @@ use crate::{
     units::{ByteCount, Timestamp},
 };
 
+mod answering;
 mod complaint;
+mod ends;
 mod fault;
 mod fields;
 mod form;
@@ -31,6 +33,7 @@ mod suggest;
 mod tests;
 mod words;
 
+pub use answering::{AckAfter, Answering, ApplicationAck, Sequence, Unrouted};
 pub use fault::{Fault, Faults, Location, Paint, Severity};
 pub use read::read;
 pub use schema::schema;
@@ -40,6 +43,8 @@ pub use schema::schema;
 pub struct Known<'a> {
     /// Maps that are installed: name and version.
     pub maps: &'a [(&'a str, u32)],
+    /// Conformance profiles that are installed: name and version.
+    pub profiles: &'a [(&'a str, u32)],
     /// The time of the check: accepted risks end.
     pub now: Timestamp,
 }
@@ -64,6 +69,8 @@ pub struct Settings {
     pub zone: String,
     /// Folder with further maps and terminology, beside the built-in ones.
     pub maps: Option<PathBuf>,
+    /// Folder with further conformance profiles, beside the built-in ones.
+    pub profiles: Option<PathBuf>,
     /// The store.
     pub store: Store,
     /// Where messages come from.
@@ -109,14 +116,31 @@ pub struct Link {
     pub ack: AckMode,
     /// What a sender hears while the store cannot take messages.
     pub when_refused: WhenRefused,
+    /// What it refuses for what MSH says, and when and where it acknowledges.
+    pub answering: Answering,
     /// Largest frame.
     pub frame_max: ByteCount,
     /// IANA time zone of this sender, where it differs from the site's.
     pub zone: Option<String>,
+    /// The character set of this sender, where MSH-18 says nothing or the wrong thing.
+    pub charset: Option<CharacterSet>,
+    /// How a batch is answered.
+    pub batch_ack: BatchAck,
+    /// The profile that its messages must keep to, where there is one.
+    pub profile: Option<ProfileRef>,
     /// Time a peer has to complete a frame it began.
     pub frame_timeout: Duration,
     /// The wire.
     pub wire: LinkWire,
+}
+
+/// A conformance profile in one version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProfileRef {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: u32,
 }
 
 /// The wire of a link.
@@ -128,12 +152,49 @@ pub enum LinkWire {
     Serial(SerialPort),
 }
 
+impl LinkWire {
+    /// How the ends of a message are marked.
+    pub const fn framing(&self) -> Framing {
+        match self {
+            Self::MllpServer(_) => Framing::Mllp,
+            Self::Serial(port) => port.framing,
+        }
+    }
+}
+
+/// A character set that a link may be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CharacterSet(&'static str);
+
+impl CharacterSet {
+    /// Every one, in the order of the configuration.
+    pub const ALL: &'static [Self] = keys::link::CHARACTER_SETS;
+
+    /// Its name, as in a `charset=` parameter.
+    pub const fn name(self) -> &'static str {
+        self.0
+    }
+
+    pub(in crate::settings) const fn new(name: &'static str) -> Self {
+        Self(name)
+    }
+}
+
+/// How the messages of a batch are answered (HL7 v2.5.1 chapter 2, 2.10.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchAck {
+    /// Each with an acknowledgement of its own, as if it had come alone.
+    Each,
+    /// All together with one batch of acknowledgements.
+    Batch,
+}
+
 /// Acknowledgement mode of a link (HL7 v2.5.1 chapter 2, 2.9.2 and 2.9.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AckMode {
     /// MSH-15 and MSH-16 of each message decide.
     Auto,
-    /// Always AA, AE, AR.
+    /// Always AA, AE, AR at once, whatever MSH-15 and MSH-16 ask for: for peers that know nothing else.
     Original,
     /// Always CA, CE, CR.
     Enhanced,
@@ -183,7 +244,7 @@ impl Network {
 }
 
 /// TLS of a listener.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerTls {
     /// Certificate chain, PEM.
     pub certificate: SecretRef,
@@ -210,6 +271,15 @@ pub struct SerialPort {
     pub flow_control: FlowControl,
     /// What the bytes mean.
     pub framing: Framing,
+}
+
+impl SerialPort {
+    /// Time that one character takes on the line, start, parity and stop bits included.
+    pub fn character_time(&self) -> Duration {
+        let parity = if self.parity == Parity::None { 0 } else { 1 };
+        let bits = 1 + u32::from(self.data_bits) + parity + u32::from(self.stop_bits);
+        Duration::from_secs(1) * bits / self.baud.max(1)
+    }
 }
 
 /// Parity of a serial line.
@@ -258,13 +328,136 @@ pub struct Destination {
     pub tls: ClientTls,
 }
 
+impl Destination {
+    /// Where its peer connects to, if it is the peer that connects.
+    pub const fn listens_at(&self) -> Option<SocketAddr> {
+        match &self.kind {
+            DestinationKind::Mllp(MllpTarget { opening: Opening::Listen { listen, .. }, .. }) => Some(*listen),
+            _ => None,
+        }
+    }
+}
+
 /// What a destination speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DestinationKind {
     /// HL7 over HTTP: POST of the message, or of what the map makes of it.
     Http,
     /// FHIR R4: transaction Bundles are POSTed to the base.
     Fhir,
+    /// HL7 v2 over MLLP.
+    Mllp(MllpTarget),
+    /// A folder that files are put into.
+    Folder(FolderTarget),
+}
+
+impl DestinationKind {
+    /// The kind of its table: the `kind` label of metrics.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Fhir => "fhir",
+            Self::Mllp(_) => "mllp",
+            Self::Folder(_) => "folder",
+        }
+    }
+}
+
+/// An HL7 receiver over MLLP. One message is outstanding on a connection, never more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MllpTarget {
+    /// Who opens the connection.
+    pub opening: Opening,
+    /// Whether blocks are committed.
+    pub release: MllpRelease,
+    /// How long a connection is used.
+    pub connection: ConnectionUse,
+    /// Shortest pause between an acknowledgement and the next message.
+    pub gap: Duration,
+    /// Which acknowledgement makes a message delivered.
+    pub awaited: AwaitedAck,
+    /// What AE and CE do to a message.
+    pub on_error: OnError,
+    /// Time after which an unused connection is closed.
+    pub idle: Duration,
+    /// Silence after which TCP keepalive asks.
+    pub keepalive: Duration,
+}
+
+/// Who opens the connection to a receiver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// Gurney connects to the destination's endpoints.
+    Dial {
+        /// Plain text or TLS.
+        security: Security,
+    },
+    /// The receiver connects to Gurney.
+    Listen {
+        /// Address to listen at.
+        listen: SocketAddr,
+        /// Peers that may connect; empty means all.
+        allow: Vec<Network>,
+        /// TLS, unless plaintext was accepted.
+        tls: Option<ServerTls>,
+    },
+}
+
+/// Whether a connection is encrypted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// It is not; that was accepted, or stays on this box.
+    Plain,
+    /// TLS, by the destination's [`ClientTls`].
+    Tls {
+        /// Name in the peer's certificate, where it is not its host.
+        name: Option<String>,
+    },
+}
+
+/// The release of MLLP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MllpRelease {
+    /// Frames only.
+    One,
+    /// Frames and commit blocks.
+    Two,
+}
+
+/// How long a connection to a receiver is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionUse {
+    /// For one message after another.
+    Keep,
+    /// For one message.
+    PerMessage,
+}
+
+/// Which acknowledgement makes a message delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AwaitedAck {
+    /// CA or AA, whichever comes.
+    Commit,
+    /// AA; a CA is waited beyond where MSH-16 of the message asks for an application acknowledgement.
+    Application,
+}
+
+/// What an acknowledgement of error does to a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnError {
+    /// It is sent again after a pause.
+    Retry,
+    /// It becomes a dead letter, with the answer.
+    DeadLetter,
+}
+
+/// A folder that files are put into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FolderTarget {
+    /// The folder.
+    pub path: PathBuf,
+    /// End of the file names; by content where absent.
+    pub suffix: Option<String>,
 }
 
 /// TLS of a client.
@@ -345,6 +538,20 @@ pub enum Mapping {
         /// Its version.
         version: u32,
     },
+}
+
+impl Mapping {
+    /// The mapping of application acknowledgements. It is built in and cannot be written in a configuration.
+    pub(crate) fn acknowledgement() -> Self {
+        Self::Map { name: "ack".to_owned(), version: 1 }
+    }
+}
+
+impl Flow {
+    /// Whether it carries application acknowledgements of a link, rather than the link's messages.
+    pub fn is_acknowledgement(&self) -> bool {
+        self.mapping == Mapping::acknowledgement()
+    }
 }
 
 /// The pattern of a flow.

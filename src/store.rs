@@ -27,6 +27,7 @@ use std::{io, path::PathBuf};
 
 use crate::units::ByteCount;
 
+mod answers;
 mod audit;
 mod ballast;
 mod identity;

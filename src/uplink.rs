@@ -1,23 +1,28 @@
-//! HTTP to a destination.
+//! Clients: how a delivery reaches its destination, and what comes back.
 //!
-//! One client per destination: kept connections, no redirects (a redirect could carry a message to another host), an answer
-//! bound of [`limits::RESPONSE_BYTES_MAX`], and TLS by rustls against the system's roots or the configured authority. Says what
-//! came back, not what it means; that is [`crate::delivery`]'s.
+//! One client per destination, of the kind that it speaks: [`HttpClient`], [`MllpClient`], [`FolderClient`]. A client says
+//! what came back, not what it means; that is [`crate::delivery`]'s. Nothing here must survive: what was not settled is
+//! sent again, with the same bytes and under the same key (INV-04).
 
-use std::{fs, path::Path, sync::Arc, time::Duration};
-
-use futures_util::StreamExt as _;
-use reqwest::{
-    Client, Response,
-    header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
-};
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    credentials::credential_path,
-    settings::{ClientTls, Destination, SecretRef},
-    units::limits,
+    hl7::ack::Code,
+    settings::{Destination, DestinationKind},
+};
+
+mod dial;
+mod folder;
+mod http;
+mod mllp;
+mod tls;
+
+pub use self::{
+    dial::{Dialer, Wire, prepare},
+    folder::FolderClient,
+    http::HttpClient,
+    mllp::MllpClient,
+    tls::{certificates, chain_and_key},
 };
 
 /// Why a client cannot be made.
@@ -37,19 +42,75 @@ pub enum Error {
     /// The client cannot be built.
     #[error("cannot make an HTTP client")]
     Client(#[source] reqwest::Error),
+    /// The destination waits for its peer to connect, and nothing listens.
+    #[error("nothing listens for the peer of the destination")]
+    Door,
 }
 
-/// What an attempt brought back.
+/// A delivery as it is sent.
+#[derive(Clone)]
+pub struct Delivery {
+    /// Names it among all deliveries of this box, by nothing but our own names and numbers.
+    pub name: String,
+    /// Names its one effect (INV-04).
+    pub key: String,
+    /// What the body is.
+    pub content: Content,
+    /// What accompanies it where the protocol has headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// What a body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// An HL7 v2 message.
+    Hl7,
+    /// A FHIR Bundle.
+    Fhir,
+}
+
+/// What an attempt brought back. Answers are cut at [`crate::units::limits::RESPONSE_BYTES_MAX`] and may hold patient data.
 #[derive(Debug)]
 pub enum Reply {
-    /// An answer.
+    /// An answer over HTTP.
     Answer {
         /// Its status.
         status: u16,
         /// `Retry-After`, if it is text.
         retry_after: Option<String>,
-        /// Its body, cut at the bound; may hold patient data.
+        /// Its body.
         body: Vec<u8>,
+    },
+    /// An HL7 acknowledgement, of this message or of another.
+    Acknowledged {
+        /// MSA-1.
+        code: Code,
+        /// MSA-2.
+        echoed: Vec<u8>,
+        /// MSH-10 of what was sent.
+        sent: Vec<u8>,
+        /// The whole answer.
+        answer: Vec<u8>,
+    },
+    /// Something came that should be an HL7 acknowledgement and is none.
+    Malformed {
+        /// What came.
+        answer: Vec<u8>,
+    },
+    /// The receiver committed it in the way of MLLP release 2, and the message asks for no other answer.
+    Committed,
+    /// The receiver did not commit it in the way of MLLP release 2.
+    NotCommitted,
+    /// The file is in its place and durable.
+    Filed,
+    /// The folder could not take the file for now.
+    NotFiled,
+    /// The protocol or the folder can never take this delivery.
+    Unfit {
+        /// Why.
+        why: &'static str,
     },
     /// No answer in time: what became of the request is in doubt.
     Timeout,
@@ -57,151 +118,83 @@ pub enum Reply {
     Unreachable,
 }
 
+/// What an attempt came to.
+#[derive(Debug)]
+pub struct Attempted {
+    /// What came back.
+    pub reply: Reply,
+    /// Whether a kept connection had died unnoticed, so that the message was sent once more on another one.
+    pub resent: Resent,
+}
+
+/// Whether an attempt sent its message twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resent {
+    /// It was sent once, or not at all.
+    No,
+    /// A kept connection was dead; it was sent again on a new one.
+    OnAnotherConnection,
+}
+
+impl From<Reply> for Attempted {
+    fn from(reply: Reply) -> Self {
+        Self { reply, resent: Resent::No }
+    }
+}
+
+/// Where a destination's peer connects to, where it is the peer that connects.
+pub struct Door {
+    /// The bound listener.
+    pub listener: std::net::TcpListener,
+    /// TLS, if it is to be spoken.
+    pub acceptor: Option<TlsAcceptor>,
+}
+
 /// The client of one destination.
 #[derive(Clone, Debug)]
-pub struct HttpClient {
-    client: Client,
+pub enum Client {
+    /// HTTP.
+    Http(HttpClient),
+    /// MLLP.
+    Mllp(MllpClient),
+    /// Files.
+    Folder(FolderClient),
 }
 
-impl HttpClient {
-    /// Makes the client of a destination.
+impl Client {
+    /// Makes the client of a destination; `door` is its listener, where the peer connects to us.
     ///
     /// # Errors
-    /// If a certificate cannot be read or used.
-    pub fn new(destination: &Destination) -> Result<Self, Error> {
-        let (idle, interval, retries) = limits::KEEPALIVE;
-        let client = Client::builder()
-            .tls_backend_preconfigured(client_config(&destination.tls)?)
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .no_proxy()
-            .connect_timeout(limits::CONNECT_TIMEOUT)
-            .timeout(destination.timeout)
-            .pool_max_idle_per_host(destination.in_flight)
-            .pool_idle_timeout(Duration::from_secs(60))
-            .tcp_nodelay(true)
-            .tcp_keepalive(idle)
-            .tcp_keepalive_interval(interval)
-            .tcp_keepalive_retries(retries)
-            .tcp_user_timeout(limits::WRITE_TIMEOUT)
-            .user_agent(concat!("gurney/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(Error::Client)?;
-        Ok(Self { client })
+    /// If a certificate cannot be read or used, or a door is missing.
+    pub fn new(destination: &Destination, door: Option<Door>) -> Result<Self, Error> {
+        Ok(match &destination.kind {
+            DestinationKind::Http | DestinationKind::Fhir => Self::Http(HttpClient::new(destination)?),
+            DestinationKind::Mllp(target) => Self::Mllp(MllpClient::new(destination, target, door)?),
+            DestinationKind::Folder(target) => Self::Folder(FolderClient::new(target)),
+        })
     }
 
-    /// Sends one request and reads what comes back.
-    pub async fn post(&self, url: &str, headers: &[(&'static str, String)], body: Vec<u8>) -> Reply {
-        let request = self.client.post(url).headers(header_map(headers)).body(body);
-        match request.send().await {
-            Ok(response) => read(response).await,
-            Err(error) if error.is_timeout() && !error.is_connect() => Reply::Timeout,
-            Err(_) => Reply::Unreachable,
+    /// Sends one delivery to the endpoint at an index, and waits for what comes back.
+    pub async fn send(&self, endpoint: usize, delivery: Delivery) -> Attempted {
+        match self {
+            Self::Http(client) => client.post(endpoint, &delivery.headers, delivery.body).await.into(),
+            Self::Mllp(client) => client.send(endpoint, &delivery.body).await,
+            Self::Folder(client) => client.put(delivery).await.into(),
         }
     }
-}
 
-/// Values are made by Gurney; one that cannot stand in a header is left out rather than sent changed.
-fn header_map(headers: &[(&'static str, String)]) -> HeaderMap {
-    headers
-        .iter()
-        .filter_map(|(name, value)| Some((HeaderName::from_static(name), HeaderValue::from_str(value).ok()?)))
-        .collect()
-}
-
-async fn read(response: Response) -> Reply {
-    let status = response.status().as_u16();
-    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let mut body = Vec::new();
-    let mut stream = response.bytes_stream();
-    while let Some(part) = stream.next().await {
-        match part {
-            Ok(part) => {
-                let room = limits::RESPONSE_BYTES_MAX.saturating_sub(body.len());
-                body.extend(part.iter().take(room));
-                if part.len() >= room {
-                    break;
-                }
-            }
-            Err(error) if error.is_timeout() => return Reply::Timeout,
-            Err(_) => return Reply::Unreachable,
+    /// Lets peers in, where they connect to us: to be called once, on the thread that sends.
+    pub fn open(&self) {
+        if let Self::Mllp(client) = self {
+            client.open();
         }
     }
-    Reply::Answer { status, retry_after, body }
-}
 
-fn client_config(tls: &ClientTls) -> Result<ClientConfig, Error> {
-    let builder = ClientConfig::builder().with_root_certificates(roots(tls.ca.as_ref())?);
-    match &tls.client_certificate {
-        None => Ok(builder.with_no_client_auth()),
-        Some(reference) => {
-            let (chain, key) = chain_and_key(reference, reference)?;
-            builder.with_client_auth_cert(chain, key).map_err(Error::Tls)
+    /// Returns when a peer has come that connects to us; never where none does.
+    pub async fn peer_came(&self) {
+        match self {
+            Self::Mllp(client) => client.peer_came().await,
+            Self::Http(_) | Self::Folder(_) => std::future::pending().await,
         }
     }
-}
-
-/// The authority to trust: the configured one alone, or the system's.
-fn roots(authority: Option<&SecretRef>) -> Result<Arc<RootCertStore>, Error> {
-    let mut roots = RootCertStore::empty();
-    match authority {
-        Some(reference) => {
-            for certificate in certificates(reference)? {
-                roots.add(certificate).map_err(Error::Tls)?;
-            }
-        }
-        None => {
-            for certificate in system_roots() {
-                // A root of the system that rustls cannot read is one fewer to trust.
-                roots.add(certificate).ok();
-            }
-        }
-    }
-    Ok(Arc::new(roots))
-}
-
-/// Where Debian and others keep the roots.
-const SYSTEM_ROOTS: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
-
-fn system_roots() -> Vec<CertificateDer<'static>> {
-    let file = SYSTEM_ROOTS.iter().find_map(|path| CertificateDer::pem_file_iter(path).ok());
-    file.map(|certificates| certificates.filter_map(Result::ok).collect()).unwrap_or_default()
-}
-
-/// Reads the certificates that a configured name stands for.
-///
-/// # Errors
-/// If the file is missing or holds none.
-pub fn certificates(reference: &SecretRef) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let path = credential_path(reference).map_err(|why| Error::Credential { what: "a certificate".to_owned(), why })?;
-    let found: Vec<_> = pem(&path)?.filter_map(Result::ok).collect();
-    if found.is_empty() {
-        return Err(unreadable(&path, "expected certificates in PEM form, found none"));
-    }
-    Ok(found)
-}
-
-/// Reads a chain and its private key.
-///
-/// # Errors
-/// If either is missing.
-pub fn chain_and_key(
-    chain: &SecretRef,
-    key: &SecretRef,
-) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), Error> {
-    let chain = certificates(chain)?;
-    let path = credential_path(key).map_err(|why| Error::Credential { what: "a private key".to_owned(), why })?;
-    let key = PrivateKeyDer::from_pem_file(&path).map_err(|error| unreadable(&path, &error.to_string()))?;
-    Ok((chain, key))
-}
-
-fn pem(
-    path: &Path,
-) -> Result<impl Iterator<Item = Result<CertificateDer<'static>, rustls_pki_types::pem::Error>>, Error> {
-    fs::metadata(path).map_err(|error| unreadable(path, &error.to_string()))?;
-    CertificateDer::pem_file_iter(path).map_err(|error| unreadable(path, &error.to_string()))
-}
-
-fn unreadable(path: &Path, why: &str) -> Error {
-    Error::Credential { what: path.display().to_string(), why: why.to_owned() }
 }

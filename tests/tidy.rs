@@ -116,7 +116,8 @@ type Sources = BTreeMap<String, String>;
 
 fn read_sources(root: &Path) -> Sources {
     let mut sources = Sources::new();
-    let mut folders: Vec<PathBuf> = ["src", "tests", "benches"].iter().map(|folder| root.join(folder)).collect();
+    let mut folders: Vec<PathBuf> =
+        ["src", "tests", "benches", "fuzz/targets"].iter().map(|folder| root.join(folder)).collect();
     while let Some(folder) = folders.pop() {
         let Ok(entries) = fs::read_dir(&folder) else { continue };
         for path in entries.map(|entry| entry.unwrap().path()) {

@@ -20,9 +20,10 @@ use super::{
 use crate::{
     delivery::{
         self, Attempt, Change, Courier as Machine, DeadReason, Entry, Outcome, Settled, Verdict, Want, classify,
+        classify_ack,
     },
     flow::Flows,
-    settings::{Destination, OnRefusal, Priority},
+    settings::{Destination, DestinationKind, OnError, OnRefusal, Priority},
     store::{
         reader::{self, Due, Reader},
         shared::Shared,
@@ -30,10 +31,10 @@ use crate::{
     },
     telemetry::{
         DestinationSignal, FlowMeter, FlowSignal, StoreSignal, Telemetry,
-        labels::{AttemptResult, Stage, StoreOperation},
+        labels::{AttemptResult, ExchangeFault, Stage, StoreOperation},
     },
     units::{Timestamp, limits},
-    uplink::{HttpClient, Reply},
+    uplink::{Attempted, Client, Reply, Resent},
 };
 
 mod request;
@@ -66,7 +67,7 @@ pub struct Plan {
     /// Names in rows.
     pub names: Arc<crate::store::rows::Names>,
     /// The client.
-    pub client: HttpClient,
+    pub client: Client,
     /// The outbox, for reading.
     pub reader: Reader,
     /// Facts of the journal thread.
@@ -128,6 +129,9 @@ impl Actor for Courier {
         context.spawn(actix::fut::wrap_future(async move { turning.run().await }));
         let hearing = Rc::clone(&self.inner);
         context.spawn(actix::fut::wrap_future(async move { hearing.hear().await }));
+        self.inner.plan.client.open();
+        let waiting = Rc::clone(&self.inner);
+        context.spawn(actix::fut::wrap_future(async move { waiting.welcome().await }));
     }
 }
 
@@ -179,6 +183,15 @@ impl Inner {
             for priority in [Priority::Stat, Priority::Urgent, Priority::Routine] {
                 self.machine.borrow_mut().arrived(priority);
             }
+            self.turn.notify_one();
+        }
+    }
+
+    /// Tells the machine when a peer has come that connects to us.
+    async fn welcome(self: Rc<Self>) {
+        loop {
+            self.plan.client.peer_came().await;
+            self.machine.borrow_mut().knocked(self.plan.clock.steady());
             self.turn.notify_one();
         }
     }
@@ -256,12 +269,12 @@ impl Inner {
         let queued_at = due.waiting.enqueued_at;
         let flow = self.plan.names.flow_index(due.waiting.flow);
         let (outcome, status, body) = match request::build(&self.plan, &due) {
-            Ok(request) => {
-                let endpoint = self.plan.settings.endpoints.get(attempt.endpoint).map_or("", String::as_str);
+            Ok(delivery) => {
                 fail_point!("delivery-before");
-                let reply = self.plan.client.post(endpoint, &request.headers, request.body).await;
+                let attempted = self.plan.client.send(attempt.endpoint, delivery).await;
                 fail_point!("delivery-after");
-                self.meaning(attempt, reply)
+                self.tell_odd(attempt, &attempted);
+                self.meaning(attempt, attempted.reply)
             }
             Err(error) => {
                 self.flow_meter(flow).error(Stage::Map);
@@ -301,8 +314,36 @@ impl Inner {
                 let wall = self.plan.clock.wall();
                 (classify(status, retry_after.as_deref(), attempt.number, wall), Some(status), body)
             }
+            Reply::Acknowledged { code, echoed, sent, answer } => {
+                (classify_ack(code.as_str().as_bytes(), &echoed, &sent, self.on_error()), None, answer)
+            }
+            Reply::Malformed { answer } => (Outcome::FAILING, None, answer),
+            Reply::Committed | Reply::Filed => (Outcome::Delivered, None, Vec::new()),
+            Reply::NotCommitted | Reply::NotFiled => (Outcome::FAILING, None, Vec::new()),
+            Reply::Unfit { why } => (Outcome::Refused { status: 0 }, None, why.as_bytes().to_vec()),
             Reply::Timeout => (Outcome::TIMEOUT, None, Vec::new()),
             Reply::Unreachable => (Outcome::UNREACHABLE, None, Vec::new()),
+        }
+    }
+
+    fn on_error(&self) -> OnError {
+        match &self.plan.settings.kind {
+            DestinationKind::Mllp(target) => target.on_error,
+            DestinationKind::Http | DestinationKind::Fhir | DestinationKind::Folder(_) => OnError::Retry,
+        }
+    }
+
+    /// Tells what was odd about an exchange, whatever came of it.
+    fn tell_odd(&self, attempt: Attempt, attempted: &Attempted) {
+        let meter = self.plan.telemetry.destination(self.plan.destination);
+        let tell = |fault| meter.tell(DestinationSignal::Exchange { endpoint: attempt.endpoint, fault });
+        if attempted.resent == Resent::OnAnotherConnection {
+            tell(ExchangeFault::DeadConnection);
+        }
+        match &attempted.reply {
+            Reply::Acknowledged { echoed, sent, .. } if echoed != sent => tell(ExchangeFault::OtherMessage),
+            Reply::Malformed { .. } => tell(ExchangeFault::MalformedAnswer),
+            _ => {}
         }
     }
 

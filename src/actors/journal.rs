@@ -5,9 +5,10 @@
 //! decisions; only waiting for the commit is asynchronous.
 
 use actix::{Actor, Context, Handler, Message, ResponseFuture};
+use tokio::sync::oneshot;
 
 use crate::{
-    flow::{Answer, Understood},
+    flow::{Answer, Fate, Understood},
     store::{
         self, Error,
         writer::{Latch, Order, OrderOutcome, Scrap, Settlement},
@@ -25,6 +26,8 @@ pub struct Accept {
     pub raw: Vec<u8>,
     /// Shared by the messages of one connection that must not overtake a refused one.
     pub latch: Latch,
+    /// Hears of the end of the message's deliveries.
+    pub settled: Option<oneshot::Sender<Fate>>,
 }
 
 /// Records what became of a delivery.
@@ -76,8 +79,8 @@ impl Actor for Journal {
 impl Handler<Accept> for Journal {
     type Result = ResponseFuture<Answer>;
 
-    fn handle(&mut self, Accept { message, raw, latch }: Accept, _: &mut Self::Context) -> Self::Result {
-        let answer = self.store.accept_behind(message, raw, latch);
+    fn handle(&mut self, accept: Accept, _: &mut Self::Context) -> Self::Result {
+        let answer = self.store.accept_and_tell(accept.message, accept.raw, accept.latch, accept.settled);
         Box::pin(async { answer.await.unwrap_or(Answer::Refused) })
     }
 }

@@ -5,14 +5,12 @@
 use std::{
     cell::RefCell,
     collections::HashMap,
-    io,
     net::{IpAddr, SocketAddr},
     rc::Rc,
     time::Duration,
 };
 
 use actix::{Actor, Context, Handler, Message, ResponseFuture};
-use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Notify, watch},
@@ -22,12 +20,14 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{
     intake::Intake,
-    session::{End, OnAbandoned, Patience, serve},
+    protocol,
+    session::{End, OnFailure, Patience, serve},
 };
 use crate::{
     settings::MllpServer,
     telemetry::{LinkSignal, labels::Refusal},
     units::limits,
+    uplink::prepare,
 };
 
 /// Stops accepting, lets every connection write the answers that wait, and ends.
@@ -168,15 +168,16 @@ impl Shared {
     }
 
     async fn serve(&self, mut stream: TcpStream, stopping: watch::Receiver<bool>, peer: SocketAddr) -> End {
-        if let Err(error) = prepare(&stream) {
+        if let Err(error) = prepare(&stream, limits::KEEPALIVE.0) {
             return End::Failed(error);
         }
-        let patience = Patience { idle: Some(self.server.idle_timeout), on_abandoned: OnAbandoned::Close };
+        let patience = Patience { idle: Some(self.server.idle_timeout), on_failure: OnFailure::Close };
+        let mut line = protocol::line(&self.intake.settings);
         let Some(acceptor) = &self.acceptor else {
-            return serve(&mut stream, &self.intake, patience, stopping).await;
+            return serve(&mut stream, line.as_mut(), &self.intake, patience, stopping).await;
         };
         match timeout(limits::HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
-            Ok(Ok(mut stream)) => serve(&mut stream, &self.intake, patience, stopping).await,
+            Ok(Ok(mut stream)) => serve(&mut stream, line.as_mut(), &self.intake, patience, stopping).await,
             Ok(Err(error)) => {
                 self.intake.telemetry.link(self.intake.link).tell(LinkSignal::PeerRefused { peer, why: Refusal::Tls });
                 End::Failed(error)
@@ -184,16 +185,6 @@ impl Shared {
             Err(_) => End::Idle,
         }
     }
-}
-
-/// Small answers leave at once, and a peer that is gone is noticed within [`limits::KEEPALIVE`].
-fn prepare(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let (idle, interval, retries) = limits::KEEPALIVE;
-    let keepalive = TcpKeepalive::new().with_time(idle).with_interval(interval).with_retries(retries);
-    let socket = SockRef::from(stream);
-    socket.set_tcp_keepalive(&keepalive)?;
-    socket.set_tcp_user_timeout(Some(limits::WRITE_TIMEOUT))
 }
 
 /// What went wrong, if anything did.

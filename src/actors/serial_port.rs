@@ -15,7 +15,8 @@ use tokio_serial::{DataBits, SerialPortBuilderExt as _, SerialStream, StopBits};
 
 use super::{
     intake::Intake,
-    session::{End, OnAbandoned, Patience, serve},
+    protocol,
+    session::{End, OnFailure, Patience, serve},
 };
 use crate::{
     settings::{self, FlowControl, Parity},
@@ -76,7 +77,8 @@ const REOPEN: (Duration, Duration) = (Duration::from_millis(250), Duration::from
 impl Shared {
     async fn run(&self, mut stopping: watch::Receiver<bool>) {
         let meter = self.intake.telemetry.link(self.intake.link);
-        let patience = Patience { idle: None, on_abandoned: OnAbandoned::Resume };
+        let patience = Patience { idle: None, on_failure: OnFailure::Resume };
+        let mut line = protocol::line(&self.intake.settings);
         let mut pause = REOPEN.0;
         let mut was_up = None;
         while !*stopping.borrow() {
@@ -89,10 +91,8 @@ impl Shared {
                     }
                     was_up = Some(true);
                     pause = REOPEN.0;
-                    match serve(&mut port, &self.intake, patience, stopping.clone()).await {
+                    match serve(&mut port, line.as_mut(), &self.intake, patience, stopping.clone()).await {
                         End::Stopping => return,
-                        // The sender keeps its message and repeats it; the line stays as it is.
-                        End::Refused => continue,
                         end => meter.tell(LinkSignal::Down { cause: &end }),
                     }
                 }

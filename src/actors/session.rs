@@ -1,4 +1,4 @@
-//! One stream of MLLP frames: a TCP connection, a TLS connection or a serial port.
+//! One stream of frames, whatever their protocol: a TCP connection, a TLS connection or a serial port.
 //!
 //! One task per stream. It reads while fewer than [`limits::UNANSWERED_FRAMES_MAX`] frames wait for their answer, so
 //! back-pressure reaches the sender, and writes answers in the order of the frames, each frame in one write.
@@ -9,7 +9,7 @@ use fail::fail_point;
 use futures_util::{
     StreamExt as _,
     future::{Either, ready},
-    stream::FuturesOrdered,
+    stream::{FuturesOrdered, FuturesUnordered},
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
@@ -17,12 +17,15 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use super::intake::{Answered, Intake};
+use super::{
+    exchange::Exchange,
+    intake::{Answered, Intake},
+};
 use crate::{
     hl7::Index,
     store::writer::Latch,
-    units::limits,
-    wire::mllp::{self, Cause, Decoder, Event},
+    units::{Timestamp, limits},
+    wire::{Answer, Cause, Event, Line},
 };
 
 /// Why a stream ended.
@@ -48,173 +51,234 @@ pub enum End {
     Failed(io::Error),
 }
 
-/// Silence after which an odd frame end counts as an end (FS without CR).
-const LULL: Duration = Duration::from_millis(50);
-
 /// How the stream is watched.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
     /// Silence after which the stream is closed; none on a serial port.
     pub idle: Option<Duration>,
-    /// Whether a frame that is late or too large ends the stream: on TCP it does, on a serial port the noise is passed over.
-    pub on_abandoned: OnAbandoned,
+    /// Whether a message that cannot be taken ends the stream.
+    pub on_failure: OnFailure,
 }
 
-/// What an abandoned frame does to its stream.
+/// What a frame that is late, too large or not stored does to its stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnAbandoned {
-    /// Ends it.
+pub enum OnFailure {
+    /// Ends it, as on TCP: the sender sees that its message was not taken.
     Close,
-    /// Nothing: the next frame is looked for.
+    /// Nothing, as on a serial port, which cannot be closed: the line's protocol says no, or its silence does.
     Resume,
 }
 
-/// Serves a stream until it ends. Answers that wait are written before a stop.
+/// Serves a stream by the protocol of `line` until it ends. Answers that wait are written before a stop.
 pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
+    line: &mut dyn Line,
     intake: &Intake,
     patience: Patience,
     mut stopping: watch::Receiver<bool>,
 ) -> End {
-    let mut session = Session::new(intake, patience);
+    let mut session = Session::new(line, intake, patience);
     let mut pending = FuturesOrdered::new();
     let mut buffer = vec![0; READ_BYTES];
     loop {
+        // What comes behind a long batch waits until all of it is answered: it must not overtake (INV-03).
+        session.is_held &= !pending.is_empty();
         while pending.len() < limits::UNANSWERED_FRAMES_MAX
+            && !session.is_held
             && let Some(answers) = session.next_answers()
         {
             pending.push_back(answers);
         }
+        session.writing.extend_from_slice(&session.line.transmit());
         if let Err(error) = write(stream, &mut session.writing).await {
+            session.line.end(session.now());
             return End::Failed(error);
         }
-        if pending.is_empty()
-            && let Some(end) = session.end.take()
-        {
-            return end;
+        if pending.is_empty() {
+            if let Some(end) = session.end.take() {
+                return end;
+            }
+            session.reopen();
         }
         let is_open = session.end.is_none();
-        let has_room =
-            pending.len() < limits::UNANSWERED_FRAMES_MAX && session.unanswered_bytes < limits::UNANSWERED_BYTES_MAX;
-        let deadline = session.deadline();
+        let has_room = pending.len() < limits::UNANSWERED_FRAMES_MAX
+            && session.unanswered_bytes < limits::UNANSWERED_BYTES_MAX
+            && !session.is_held
+            && session.later.len() < limits::LATER_EXCHANGES_MAX;
+        let due = session.line_due();
+        let idle_at = session.idle_at();
         tokio::select! {
             biased;
-            Some((bytes, answers)) = pending.next() => session.answered(bytes, answers),
+            Some(due) = pending.next() => session.answered(due),
+            Some(message) = session.later.next(), if is_open => session.begin(message),
             changed = stopping.changed(), if is_open => {
                 if changed.is_err() || *stopping.borrow() {
                     session.end = Some(End::Stopping);
                 }
             }
             read = stream.read(&mut buffer), if has_room && is_open => session.read(read, &buffer),
-            () = sleep(LULL), if is_open && session.decoder.awaits_idle() => session.decoder.idle(),
-            () = sleep_until(deadline), if is_open && pending.is_empty() => session.waited_too_long(),
+            () = sleep(due.unwrap_or(FOREVER)), if is_open && due.is_some() => session.line.tick(session.now()),
+            () = sleep_until(idle_at), if is_open && pending.is_empty() && !session.line.is_busy() => {
+                session.end = Some(End::Idle);
+            }
         }
     }
 }
 
+/// What is due on the stream once it is known.
+enum Due {
+    /// The answer to a frame of so many bytes.
+    Answers(usize, Vec<Answered>),
+    /// A reply to bytes that were not a frame.
+    Reply(Answered),
+}
+
 /// What a stream's task knows between two waits.
 struct Session<'a> {
+    line: &'a mut dyn Line,
     intake: &'a Intake,
     patience: Patience,
-    decoder: Decoder,
     index: Index,
     latch: Latch,
     writing: Vec<u8>,
+    /// Messages of our own that wait for the end of deliveries.
+    later: FuturesUnordered<Exchange>,
     unanswered_bytes: usize,
-    /// When the frame that is under way began.
-    frame_began: Option<Instant>,
+    /// Whether a long batch is being taken.
+    is_held: bool,
     last_read: Instant,
     end: Option<End>,
 }
 
 impl<'a> Session<'a> {
-    fn new(intake: &'a Intake, patience: Patience) -> Self {
-        let frame_max = usize::try_from(intake.settings.frame_max.0).unwrap_or(usize::MAX);
+    fn new(line: &'a mut dyn Line, intake: &'a Intake, patience: Patience) -> Self {
         Self {
+            line,
             intake,
             patience,
-            decoder: Decoder::new(frame_max),
             index: Index::default(),
             latch: Latch::default(),
             writing: Vec::new(),
+            later: FuturesUnordered::new(),
             unanswered_bytes: 0,
-            frame_began: None,
+            is_held: false,
             last_read: Instant::now(),
             end: None,
         }
     }
 
+    fn now(&self) -> Timestamp {
+        self.intake.clock.steady()
+    }
+
+    /// Nothing is under way: a line that goes on after a refusal takes messages again.
+    fn reopen(&mut self) {
+        if self.latch.is_closed() {
+            self.latch = Latch::default();
+        }
+    }
+
     /// The next thing on the stream that is to be answered, in its place in the order of answers.
-    fn next_answers(&mut self) -> Option<impl Future<Output = (usize, Vec<Answered>)> + use<>> {
+    fn next_answers(&mut self) -> Option<impl Future<Output = Due> + use<>> {
         loop {
-            match self.decoder.next()? {
+            match self.line.next()? {
                 Event::Frame(frame) => {
                     let bytes = frame.len();
                     self.unanswered_bytes += bytes;
+                    self.is_held = Intake::is_long(&frame);
                     let answers = self.intake.take(frame, &mut self.index, &self.latch);
-                    return Some(Either::Left(async move { (bytes, answers.await) }));
+                    return Some(Either::Left(async move { Due::Answers(bytes, answers.await) }));
                 }
                 Event::Noise { cause, bytes, count } => {
-                    let answer = (cause == Cause::Oversize).then(|| self.intake.oversize(&bytes));
+                    let reply = (cause == Cause::Oversize).then(|| self.intake.oversize(&bytes)).flatten();
                     self.intake.noise(cause, bytes, count);
                     let is_abandoned = matches!(cause, Cause::Oversize | Cause::Timeout);
-                    if is_abandoned && self.patience.on_abandoned == OnAbandoned::Close {
+                    if is_abandoned && self.patience.on_failure == OnFailure::Close {
                         self.end.get_or_insert(End::Abandoned);
                     }
-                    if let Some(answer) = answer {
-                        return Some(Either::Right(ready((0, vec![answer]))));
+                    if let Some(reply) = reply {
+                        return Some(Either::Right(ready(Due::Reply(reply))));
                     }
                 }
-                Event::Count(_) | Event::Sent | Event::Unsent(_) => {}
+                Event::Count(happening) => self.intake.happened(happening),
+                // What we send beside answers repeats nothing: an application acknowledgement that does not arrive
+                // is asked for again by the message's repeat.
+                Event::Sent | Event::Unsent(_) => {}
             }
         }
     }
 
-    fn answered(&mut self, bytes: usize, answers: Vec<Answered>) {
-        self.unanswered_bytes -= bytes;
-        for answer in answers {
-            match answer {
-                Answered::Write(reply) => mllp::encode(&mut self.writing, &reply),
-                Answered::Silent => {}
-                Answered::Close => self.end = Some(End::Refused),
+    fn answered(&mut self, due: Due) {
+        match due {
+            Due::Reply(Answered::Write(reply)) => self.begin(Some(reply)),
+            Due::Reply(_) => {}
+            Due::Answers(bytes, answers) => {
+                self.unanswered_bytes -= bytes;
+                self.answer(answers);
             }
         }
         fail_point!("ack-ready");
     }
 
+    /// Tells the line what became of a frame. Where one of its messages was not stored, the whole frame is to come again; those
+    /// that were stored are then recognised. Messages of our own follow the answer.
+    fn answer(&mut self, answers: Vec<Answered>) {
+        let now = self.now();
+        let (mut replies, mut own) = (Vec::with_capacity(answers.len()), Vec::new());
+        let mut is_refused = false;
+        for answer in answers {
+            match answer {
+                Answered::Write(reply) => replies.push(reply),
+                Answered::Send(message) => own.push(message),
+                Answered::Later(exchange) => self.later.push(exchange),
+                Answered::Silent => {}
+                Answered::Close => is_refused = true,
+            }
+        }
+        if is_refused {
+            if self.patience.on_failure == OnFailure::Close {
+                self.end = Some(End::Refused);
+            }
+            return self.line.answer(now, Answer::Refused);
+        }
+        self.line.answer(now, Answer::Taken(replies));
+        own.into_iter().for_each(|message| self.begin(Some(message)));
+    }
+
+    /// Begins an exchange of our own on the peer's connection.
+    fn begin(&mut self, message: Option<Vec<u8>>) {
+        if let Some(message) = message {
+            self.line.send(self.now(), message);
+        }
+    }
+
     fn read(&mut self, read: io::Result<usize>, buffer: &[u8]) {
+        let now = self.now();
         match read {
             Ok(0) => {
-                self.decoder.finish();
+                self.line.end(now);
                 self.end = Some(End::Closed);
             }
             Ok(read) => {
                 self.last_read = Instant::now();
                 self.intake.telemetry.link(self.intake.link).bytes(read);
-                self.decoder.push(buffer.get(..read).unwrap_or_default());
-                self.frame_began = self.decoder.in_frame().then(|| self.frame_began.unwrap_or(self.last_read));
+                self.line.receive(now, buffer.get(..read).unwrap_or_default());
             }
             Err(error) => {
-                self.decoder.finish();
+                self.line.end(now);
                 self.end = Some(End::Failed(error));
             }
         }
     }
 
-    /// A frame must be complete within its time however slowly its bytes drip; without a frame, silence counts.
-    fn deadline(&self) -> Instant {
-        match self.frame_began {
-            Some(began) => began + self.intake.settings.frame_timeout,
-            None => self.last_read + self.patience.idle.unwrap_or(FOREVER),
-        }
+    /// Time until the line's own deadline.
+    fn line_due(&self) -> Option<Duration> {
+        self.line.deadline().map(|at| at.since(self.now()))
     }
 
-    fn waited_too_long(&mut self) {
-        if self.frame_began.take().is_some() {
-            self.decoder.expire();
-        } else {
-            self.end = Some(End::Idle);
-        }
+    /// When silence has lasted too long.
+    fn idle_at(&self) -> Instant {
+        self.last_read + self.patience.idle.unwrap_or(FOREVER)
     }
 }
 

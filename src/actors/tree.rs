@@ -13,6 +13,7 @@
 use std::{net::TcpListener, sync::Arc};
 
 use actix::{Actor as _, Addr, Arbiter};
+use tokio::sync::watch;
 
 use super::{
     clock::Clock,
@@ -27,10 +28,10 @@ use super::{
 use crate::{
     flow::Flows,
     ids::derive,
-    settings::{LinkWire, Settings},
+    settings::{Destination, DestinationKind, LinkWire, MllpTarget, Opening, Settings},
     store::{self, reader::Reader, rows::Names},
     telemetry::Telemetry,
-    uplink::{self, HttpClient},
+    uplink::{self, Client, Door},
 };
 
 /// Why the tree cannot be started.
@@ -46,7 +47,7 @@ pub enum Error {
         source: uplink::Error,
     },
     /// A listener's TLS cannot be set up.
-    #[error("link {name}")]
+    #[error("listener of {name}")]
     Tls {
         /// Which one.
         name: String,
@@ -73,6 +74,8 @@ pub struct Plan {
     pub reader: Reader,
     /// Bound sockets, by the index of their link.
     pub sockets: Vec<(usize, TcpListener)>,
+    /// Bound sockets of destinations whose peer connects to us, by the index of their destination.
+    pub doors: Vec<(usize, TcpListener)>,
     /// Where signals go.
     pub telemetry: Arc<Telemetry>,
     /// The clocks.
@@ -89,6 +92,7 @@ pub struct Tree {
     ports: Vec<Addr<SerialPort>>,
     reader: Reader,
     clock: Clock,
+    stopping: watch::Sender<bool>,
 }
 
 impl Tree {
@@ -99,7 +103,8 @@ impl Tree {
     pub fn start(plan: Plan) -> Result<Self, Error> {
         let journal = Journal::new(plan.store.clone()).start();
         let couriers = start_couriers(&plan, &journal)?;
-        let (listeners, ports) = links(&plan, &journal)?;
+        let stopping = watch::Sender::new(false);
+        let (listeners, ports) = links(&plan, &journal, &stopping)?;
         let names: Vec<String> = plan.settings.destinations.iter().map(|to| to.name.to_string()).collect();
         let shared = Arc::clone(plan.store.shared());
         Watchdog::new(shared, Arc::clone(&plan.telemetry), plan.clock, &names).start();
@@ -110,11 +115,13 @@ impl Tree {
             ports: ports.into_iter().map(SerialPort::start).collect(),
             reader: plan.reader,
             clock: plan.clock,
+            stopping,
         })
     }
 
     /// Stops as a drain: links first, then couriers at the end of their attempts, then the journal.
     pub async fn stop(&self) {
+        self.stopping.send_replace(true);
         for listener in &self.listeners {
             // An actor that is gone has nothing left to stop.
             listener.send(mllp_listener::Stop).await.ok();
@@ -148,7 +155,7 @@ fn start_couriers(plan: &Plan, journal: &Addr<Journal>) -> Result<Vec<Addr<Couri
             settings: Arc::new(destination.clone()),
             flows: Arc::clone(&plan.flows),
             names: Arc::clone(&plan.names),
-            client: HttpClient::new(destination).map_err(fails)?,
+            client: Client::new(destination, door(plan, index, destination)?).map_err(fails)?,
             reader: plan.reader.clone(),
             shared: Arc::clone(plan.store.shared()),
             journal: journal.clone(),
@@ -160,6 +167,17 @@ fn start_couriers(plan: &Plan, journal: &Addr<Journal>) -> Result<Vec<Addr<Couri
     Ok(couriers)
 }
 
+/// The door of a destination whose peer connects to us.
+fn door(plan: &Plan, index: usize, destination: &Destination) -> Result<Option<Door>, Error> {
+    let DestinationKind::Mllp(MllpTarget { opening: Opening::Listen { tls, .. }, .. }) = &destination.kind else {
+        return Ok(None);
+    };
+    let fails = |source| Error::Tls { name: destination.name.to_string(), source };
+    let acceptor = tls.as_ref().map(tls::acceptor).transpose().map_err(fails)?;
+    let bound = plan.doors.iter().find(|(of, _)| *of == index).and_then(|(_, socket)| socket.try_clone().ok());
+    Ok(bound.map(|listener| Door { listener, acceptor }))
+}
+
 /// Boxes that fail together must not come back together.
 fn seed(settings: &Settings, destination: &str) -> u64 {
     derive("jitter", &[settings.site.as_bytes(), settings.node.as_bytes(), destination.as_bytes()]).as_u64_pair().0
@@ -167,7 +185,7 @@ fn seed(settings: &Settings, destination: &str) -> u64 {
 
 type Links = (Vec<MllpListener>, Vec<SerialPort>);
 
-fn links(plan: &Plan, journal: &Addr<Journal>) -> Result<Links, Error> {
+fn links(plan: &Plan, journal: &Addr<Journal>, stopping: &watch::Sender<bool>) -> Result<Links, Error> {
     let (mut listeners, mut ports) = (Vec::new(), Vec::new());
     for (index, link) in plan.settings.links.iter().enumerate() {
         let intake = Intake {
@@ -178,6 +196,7 @@ fn links(plan: &Plan, journal: &Addr<Journal>) -> Result<Links, Error> {
             journal: journal.clone(),
             telemetry: Arc::clone(&plan.telemetry),
             clock: plan.clock,
+            stopping: stopping.subscribe(),
         };
         match &link.wire {
             LinkWire::Serial(port) => ports.push(SerialPort::new(port.clone(), intake)),

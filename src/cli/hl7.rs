@@ -14,13 +14,15 @@ use serde::Serialize;
 use super::{Exit, Failure, data, note, print_json};
 use crate::{
     hl7::{
-        Choice, Findings, Index, Message, Why,
+        Index, Message, Text,
         show::{Layout, Masking, lay_out},
         split_messages,
     },
     units::limits,
     wire::mllp::{Decoder, Event},
 };
+
+mod check;
 
 /// Commands of `gurney hl7`.
 #[derive(Debug, clap::Subcommand)]
@@ -37,13 +39,19 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Says what is odd about the messages of a file.
+    /// Says what is odd about the messages of a file, by the standard and by a conformance profile.
     #[command(
-        after_help = "Odd but readable is good (exit 0); unreadable is bad data (exit 65).\nExample: gurney hl7 check adt.hl7"
+        after_help = "Notes and warnings are good (exit 0); what the profile refuses is not (exit 1); unreadable is bad data (exit 65).\nWithout --profile, lenient@1 is used: everything is accepted, and what breaks the standard is told.\nExamples: gurney hl7 check adt.hl7\n          gurney hl7 check adt.hl7 --profile adt-feed@1 --json"
     )]
     Check {
         /// File with messages, MLLP frames or not.
         file: PathBuf,
+        /// Conformance profile to judge by.
+        #[arg(long, value_name = "NAME@VERSION", default_value = "lenient@1")]
+        profile: String,
+        /// Folder with further profiles, beside the built-in ones.
+        #[arg(long, value_name = "FOLDER")]
+        profiles: Option<PathBuf>,
         /// Prints JSON.
         #[arg(long)]
         json: bool,
@@ -55,7 +63,10 @@ pub(super) fn run(command: &Command) -> Result<Exit, Failure> {
         Command::Show { file, reveal, json } => {
             show(file, if *reveal { Masking::Clear } else { Masking::Masked }, *json)
         }
-        Command::Check { file, json } => check(file, *json),
+        Command::Check { file, profile, profiles, json } => {
+            let profile = check::named(profile, profiles.as_deref())?;
+            check::check(file, &profile, *json)
+        }
     }
 }
 
@@ -73,9 +84,10 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
+const VT: u8 = 0x0b;
+
 /// What goes over the wire as one message: the payload of each frame, or each message of a plain file.
 pub(super) fn payloads(bytes: &[u8]) -> Vec<Vec<u8>> {
-    const VT: u8 = 0x0b;
     let first = bytes.iter().find(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | 0));
     if first == Some(&VT) {
         return frames(bytes);
@@ -103,7 +115,7 @@ fn messages(bytes: &[u8]) -> Vec<Vec<u8>> {
     let mut messages = Vec::new();
     for payload in payloads(bytes) {
         let ranges = split_messages(&payload);
-        if ranges.len() <= 1 {
+        if ranges.is_empty() {
             messages.push(payload);
             continue;
         }
@@ -126,9 +138,15 @@ fn show(file: &Path, masking: Masking, json: bool) -> Result<Exit, Failure> {
     let bytes = read(file)?;
     let shown: Vec<ShownMessage> = messages(&bytes)
         .iter()
-        .map(|raw| match Index::of(raw) {
-            Ok(index) => ShownMessage { layout: Some(lay_out(&Message::new(raw, &index), masking, None)), fault: None },
-            Err(error) => ShownMessage { layout: None, fault: Some(error.to_string()) },
+        .map(|raw| {
+            let text = Text::of(raw, None);
+            match Index::of(text.bytes()) {
+                Ok(index) => {
+                    let message = Message::new(text.bytes(), &index);
+                    ShownMessage { layout: Some(lay_out(&message, masking, text.configured())), fault: None }
+                }
+                Err(error) => ShownMessage { layout: None, fault: Some(error.to_string()) },
+            }
         })
         .collect();
     let faults = shown.iter().filter(|message| message.fault.is_some()).count();
@@ -142,108 +160,6 @@ fn show(file: &Path, masking: Masking, json: bool) -> Result<Exit, Failure> {
 fn shown_text(shown: &[ShownMessage]) -> String {
     let texts = shown.iter().filter_map(|message| message.layout.as_ref()).map(Layout::to_string);
     texts.collect::<Vec<_>>().join("\n")
-}
-
-/// What the parser says about one message.
-#[derive(Debug, Serialize)]
-struct Checked {
-    message: usize,
-    kind: String,
-    readable: bool,
-    charset: Option<&'static str>,
-    findings: Vec<String>,
-}
-
-fn check(file: &Path, json: bool) -> Result<Exit, Failure> {
-    let bytes = read(file)?;
-    let checked: Vec<Checked> = (1..).zip(messages(&bytes)).map(|(number, raw)| check_one(number, &raw)).collect();
-    let printed = if json { print_json(&checked) } else { data(&checked_text(&checked)) };
-    Ok(if checked.iter().any(|message| !message.readable) { Exit::BadData } else { printed })
-}
-
-fn checked_text(checked: &[Checked]) -> String {
-    let mut text = String::new();
-    for message in checked {
-        let word = match (message.readable, message.findings.is_empty()) {
-            (false, _) => "UNREADABLE",
-            (true, true) => "good",
-            (true, false) => "readable, but odd",
-        };
-        text += &format!("message {} {}: {word}\n", message.message, super::text::printable(&message.kind));
-        for finding in &message.findings {
-            text += &format!("  {finding}\n");
-        }
-    }
-    text
-}
-
-fn check_one(number: usize, raw: &[u8]) -> Checked {
-    let index = match Index::of(raw) {
-        Ok(index) => index,
-        Err(error) => {
-            let findings = vec![error.to_string()];
-            return Checked { message: number, kind: String::new(), readable: false, charset: None, findings };
-        }
-    };
-    let message = Message::new(raw, &index);
-    let kind = message.message_type();
-    let charset = message.charset(None);
-    let mut found = findings(index.findings());
-    found.extend(charset_finding(charset.choice()).map(str::to_owned));
-    found.extend(escape_findings(&message));
-    for (what, is_empty) in [
-        ("MSH-9 names no message type", kind.code.is_empty()),
-        ("MSH-10 is empty: repeats cannot be recognised", message.control_id().is_empty()),
-    ] {
-        if is_empty {
-            found.push(what.to_owned());
-        }
-    }
-    Checked {
-        message: number,
-        kind: format!("{}^{}", String::from_utf8_lossy(kind.code), String::from_utf8_lossy(kind.trigger)),
-        readable: true,
-        charset: Some(charset.encoding().name()),
-        findings: found,
-    }
-}
-
-fn findings(findings: &Findings) -> Vec<String> {
-    let counted = [
-        (findings.ends_lf, "segments end with LF instead of CR"),
-        (findings.ends_crlf, "segments end with CR LF instead of CR"),
-        (findings.blank_lines, "blank lines"),
-        (findings.odd_names, "segments have names that are not three capitals or digits"),
-    ];
-    let mut found: Vec<String> =
-        counted.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
-    if findings.byte_order_mark {
-        found.push("a byte order mark stands before the header".to_owned());
-    }
-    found
-}
-
-const fn charset_finding(choice: Choice) -> Option<&'static str> {
-    match choice {
-        Choice::Configured | Choice::Declared | Choice::Ascii => None,
-        Choice::Utf8(why) | Choice::Windows1252(why) => Some(match why {
-            Why::Undeclared => "MSH-18 names no character set; it was guessed",
-            Why::UnknownName => "MSH-18 names a character set that is not known; it was guessed",
-            Why::Contradicted => "the bytes contradict the character set of MSH-18; it was guessed",
-        }),
-    }
-}
-
-fn escape_findings(message: &Message<'_>) -> Vec<String> {
-    let charset = message.charset(None);
-    let (mut unknown, mut unclosed) = (0, 0);
-    for segment in message.segments().filter(|segment| !segment.is("MSH")) {
-        let (_, findings) = charset.read(segment.bytes());
-        unknown += findings.unknown;
-        unclosed += findings.unclosed;
-    }
-    let counted = [(unknown, "unknown escape sequences"), (unclosed, "escape characters without an end")];
-    counted.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect()
 }
 
 #[cfg(test)]
@@ -264,21 +180,5 @@ mod tests {
         assert_eq!(messages(&both_in_one_frame), [ONE, TWO]);
         assert_eq!(payloads(&both_in_one_frame).len(), 1);
         assert_eq!(payloads(b"no message at all"), Vec::<Vec<u8>>::new());
-    }
-
-    #[test]
-    fn says_what_is_odd() {
-        let odd = check_one(1, b"MSH|^~\\&|A|B|||1||ADT^A01||P|2.5\nPID|1||x\\Q\\\n");
-        assert!(odd.readable);
-        assert_eq!(
-            odd.findings,
-            [
-                "2 segments end with LF instead of CR",
-                "1 unknown escape sequences",
-                "MSH-10 is empty: repeats cannot be recognised"
-            ]
-        );
-        assert!(!check_one(1, b"FHS|^~\\&").readable);
-        assert!(check_one(1, ONE).findings.is_empty());
     }
 }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use crate::{
+    hl7::profile::{ProfileFault, Profiles},
     mapping::{MapFault, Registry},
     settings::{Checked, Faults, Known, read},
     units::{Timestamp, limits},
@@ -60,6 +61,9 @@ pub(super) enum LoadError {
     /// A map or table cannot be used.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Maps(Vec<MapFault>),
+    /// A profile cannot be used.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Profiles(Vec<ProfileFault>),
 }
 
 /// A configuration and the maps it names.
@@ -69,29 +73,41 @@ pub(super) struct Loaded {
     pub(super) checked: Checked,
     /// The built-in maps and tables, and those of the site.
     pub(super) registry: Registry,
+    /// The built-in profiles, and those of the site.
+    pub(super) profiles: Profiles,
 }
 
 /// Reads the configuration at `path` together with `conf.d/*.toml` beside it and the site's maps, and checks it as of `now`.
 pub(super) fn load(path: &Path, now: Timestamp) -> Result<Loaded, LoadError> {
     let files = files(path)?;
-    let sources = maps_folder(&files).map_or_else(|| Ok(Vec::new()), |folder| map_sources(&folder))?;
+    let sources = folder_of(&files, "maps").map_or_else(|| Ok(Vec::new()), |folder| sources_in(&folder))?;
     let texts: Vec<(&str, &str)> = sources.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
     let registry = Registry::with(&texts).map_err(LoadError::Maps)?;
     let maps: Vec<(String, u32)> = registry.maps().map(|map| (map.name.clone(), map.version)).collect();
     let maps: Vec<(&str, u32)> = maps.iter().map(|(name, version)| (name.as_str(), *version)).collect();
-    Ok(Loaded { checked: read(&files, &Known { maps: &maps, now })?, registry })
+    let profiles = profiles(folder_of(&files, "profiles").as_deref())?;
+    let known: Vec<(&str, u32)> = profiles.all().map(|profile| (profile.name(), profile.version())).collect();
+    let checked = read(&files, &Known { maps: &maps, profiles: &known, now })?;
+    Ok(Loaded { checked, registry, profiles })
 }
 
-/// `maps` of `[gurney]`, looked for before the configuration is checked, because the check needs the maps. A file that cannot be read
+/// The built-in profiles, and those of a folder.
+pub(super) fn profiles(folder: Option<&Path>) -> Result<Profiles, LoadError> {
+    let sources = folder.map_or_else(|| Ok(Vec::new()), sources_in)?;
+    let texts: Vec<(&str, &str)> = sources.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    Profiles::with(&texts).map_err(LoadError::Profiles)
+}
+
+/// `maps` or `profiles` of `[gurney]`, looked for before the configuration is checked, because the check needs what is in it. A file that cannot be read
 /// as TOML has its faults told by the check.
-fn maps_folder(files: &[(String, String)]) -> Option<PathBuf> {
+fn folder_of(files: &[(String, String)], key: &str) -> Option<PathBuf> {
     files.iter().find_map(|(_, text)| {
         let table = text.parse::<toml::Table>().ok()?;
-        Some(PathBuf::from(table.get("gurney")?.get("maps")?.as_str()?))
+        Some(PathBuf::from(table.get("gurney")?.get(key)?.as_str()?))
     })
 }
 
-fn map_sources(folder: &Path) -> Result<Vec<(String, String)>, LoadError> {
+fn sources_in(folder: &Path) -> Result<Vec<(String, String)>, LoadError> {
     toml_files_in(folder)?.iter().map(|path| text_of(path)).collect()
 }
 

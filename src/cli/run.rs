@@ -15,7 +15,7 @@ pub(super) fn run(arguments: &Arguments, format: logging::Format) -> Exit {
         note(&format!("error: {}", chain(&error)));
         return Exit::Unhealthy;
     }
-    let Loaded { checked, registry } = match check::load(&arguments.config) {
+    let Loaded { checked, registry, profiles } = match check::load(&arguments.config) {
         Ok(loaded) => loaded,
         Err(error) => return check::refuse(&error),
     };
@@ -25,7 +25,7 @@ pub(super) fn run(arguments: &Arguments, format: logging::Format) -> Exit {
     {
         note(&format!("warning: others may read the store key {}; chmod 600 it", path.display()));
     }
-    match node::run(checked.settings, registry) {
+    match node::run(checked.settings, registry, profiles) {
         Ok(()) => Exit::Good,
         Err(error) => {
             note(&format!("error: {}", chain(&error)));

@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use jiff::{civil::DateTime, fmt::strtime::BrokenDownTime, tz::TimeZone};
 
-use crate::units::{Timestamp, limits};
+use crate::{
+    settings::OnError,
+    units::{Timestamp, limits},
+};
 
 /// What one attempt came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +48,8 @@ pub enum Fault {
 }
 
 impl Outcome {
+    /// The endpoint answered with something that is no answer to this message, or could not take it.
+    pub const FAILING: Self = Self::Retry { after: None, fault: Fault::Failing };
     /// The attempt got no answer in time.
     pub const TIMEOUT: Self = Self::Retry { after: None, fault: Fault::Timeout };
     /// The endpoint was not reached, or the connection broke before the answer was complete, even after a 2xx had
@@ -78,18 +83,21 @@ pub fn classify(status: u16, retry_after: Option<&str>, attempt: u32, now: Times
     }
 }
 
-/// Classes an HL7 acknowledgement: `code` is MSA-1, `echoed` is MSA-2, `sent` is the MSH-10 that was sent.
+/// Classes an HL7 acknowledgement: `code` is MSA-1, `echoed` is MSA-2, `sent` is the MSH-10 that was sent; `on_error`
+/// is what the site says about AE and CE.
 ///
-/// An acknowledgement of another message says nothing about this one, so it is never taken for a delivery (F42).
-pub fn classify_ack(code: &[u8], echoed: &[u8], sent: &[u8]) -> Outcome {
-    if echoed != sent {
-        return Outcome::Retry { after: None, fault: Fault::Failing };
+/// An acknowledgement of another message says nothing about this one, so it is never taken for a delivery (F42). Peers that
+/// write codes in small letters, or pad fields to a width, are understood; an MSA-2 that is cut short or empty is not.
+pub fn classify_ack(code: &[u8], echoed: &[u8], sent: &[u8], on_error: OnError) -> Outcome {
+    let is_ours = echoed == sent || (!sent.trim_ascii().is_empty() && echoed.trim_ascii() == sent.trim_ascii());
+    if !is_ours {
+        return Outcome::FAILING;
     }
-    match code {
-        b"AA" | b"CA" => Outcome::Delivered,
-        b"AR" | b"CR" => Outcome::Refused { status: 0 },
-        b"AE" | b"CE" => Outcome::Retry { after: None, fault: Fault::Message },
-        _ => Outcome::Retry { after: None, fault: Fault::Failing },
+    match (code.trim_ascii().to_ascii_uppercase().as_slice(), on_error) {
+        (b"AA" | b"CA", _) => Outcome::Delivered,
+        (b"AR" | b"CR", _) | (b"AE" | b"CE", OnError::DeadLetter) => Outcome::Refused { status: 0 },
+        (b"AE" | b"CE", OnError::Retry) => Outcome::Retry { after: None, fault: Fault::Message },
+        _ => Outcome::FAILING,
     }
 }
 
@@ -210,16 +218,50 @@ mod tests {
             ("CA", "17", "ok"),
             ("AA", "16", "retry"),
             ("AA", "", "retry"),
-            ("CA", "17 ", "retry"),
+            ("CA", "17 ", "ok"),
+            (" AA", "  17", "ok"),
+            ("aa", "17", "ok"),
+            ("Ca ", "17", "ok"),
+            ("ae", "17", "retry"),
+            ("cr", "17", "refused"),
+            ("aa", "16", "retry"),
+            ("AA", "1", "retry"),
+            ("AA", "171", "retry"),
+            ("AA", "1 7", "retry"),
+            ("AA", "017", "retry"),
+            ("AA", "\"\"", "retry"),
+            ("AAA", "17", "retry"),
+            ("A", "17", "retry"),
+            ("A A", "17", "retry"),
+            ("AA^x", "17", "retry"),
+            ("OK", "17", "retry"),
+            ("\"\"", "17", "retry"),
             ("AE", "17", "retry"),
             ("CE", "17", "retry"),
             ("AR", "17", "refused"),
             ("CR", "17", "refused"),
             ("AR", "16", "retry"),
-            ("aa", "17", "retry"),
             ("", "17", "retry"),
         ] {
-            assert_eq!(classify_ack(code.as_bytes(), echoed.as_bytes(), b"17").label(), label, "{code} {echoed}");
+            let outcome = classify_ack(code.as_bytes(), echoed.as_bytes(), b"17", OnError::Retry);
+            assert_eq!(outcome.label(), label, "{code} {echoed}");
+        }
+    }
+
+    #[test]
+    fn sets_an_error_aside_where_the_site_says_so() {
+        for (code, echoed, label) in
+            [("AE", "17", "refused"), ("CE", "17", "refused"), ("AE", "16", "retry"), ("AA", "17", "ok")]
+        {
+            let outcome = classify_ack(code.as_bytes(), echoed.as_bytes(), b"17", OnError::DeadLetter);
+            assert_eq!(outcome.label(), label, "{code} {echoed}");
+        }
+    }
+
+    #[test]
+    fn matches_a_message_without_a_control_id_with_an_empty_msa_2_only() {
+        for (echoed, label) in [("", "ok"), (" ", "retry"), ("17", "retry")] {
+            assert_eq!(classify_ack(b"AA", echoed.as_bytes(), b"", OnError::Retry).label(), label, "{echoed}");
         }
     }
 }

@@ -449,3 +449,20 @@ fn frees_the_probe_when_its_message_is_withdrawn() {
     world.courier.abandon(world.now, probe.id);
     assert_eq!(world.send(|_| 0).len(), 1, "the next one probes");
 }
+
+#[test]
+fn tries_at_once_when_the_peer_that_was_missing_has_come() {
+    let mut world = World::new(plan(64, 1, 1), routine(&[(1, 1), (2, 2), (3, 3)]));
+    for _ in 0..8 {
+        while world.send(|_| 0).is_empty() {
+            world.now = world.courier.wake_at(world.now).unwrap();
+        }
+        let id = *world.in_flight.keys().next().unwrap();
+        world.answer(id, Outcome::UNREACHABLE);
+    }
+    assert!(world.send(|_| 0).is_empty(), "the breaker is open");
+    let came_at = world.now;
+    world.courier.knocked(world.now);
+    world.run(|_| 0, |_, _| Outcome::Delivered);
+    assert_eq!((world.delivered.len(), world.now), (3, came_at));
+}

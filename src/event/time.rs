@@ -4,7 +4,9 @@
 //! and a zone (R4 dateTime), so missing minutes and seconds become zero and the zone is the value's own offset or,
 //! without one, that of the link. Around a change of clocks a local time may not exist (it is then moved forward by
 //! the length of the gap) or exist twice (the earlier one is taken); [`When::clock`] says so, as RFC 5545 does it.
-//! Unreadable values are refused, never bent.
+//! Unreadable values are refused, never bent. A leap second (`235960`, or at the end of another minute 59 where the
+//! zone wants it) is the instant after it, as POSIX has it; `2400` is the first instant of the next day. Versions 2.1
+//! and 2.2 tell the precision in a second component (`Y L D H M S`, [`When::read_to`]); zeros behind it are no time.
 
 use std::fmt;
 
@@ -36,6 +38,27 @@ pub enum Clock {
 }
 
 impl When {
+    /// Reads a time stamp whose precision is told beside it (HL7 v2.2 chapter 2, TS); a degree that is not known, or
+    /// finer than the value, changes nothing.
+    pub fn read_to(text: &str, degree: &str, zone: &TimeZone) -> Option<Self> {
+        let text = text.trim();
+        let length = match degree.trim() {
+            "Y" => 4,
+            "L" => 6,
+            "D" => 8,
+            "H" => 10,
+            "M" => 12,
+            "S" => 14,
+            _ => return Self::read(text, zone),
+        };
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        if digits <= length {
+            return Self::read(text, zone);
+        }
+        let offset = text.find(['+', '-']).and_then(|at| text.get(at..)).unwrap_or_default();
+        Self::read(&format!("{}{offset}", text.get(..length)?), zone)
+    }
+
     /// Reads a time stamp; `zone` is for values without an offset.
     pub fn read(text: &str, zone: &TimeZone) -> Option<Self> {
         let text = text.trim();
@@ -105,16 +128,8 @@ impl Fields {
     }
 
     fn resolve(&self, fraction: Option<&str>, offset: Option<Offset>, zone: &TimeZone) -> Option<When> {
-        let civil = DateTime::new(
-            self.year,
-            self.month.unwrap_or(1),
-            self.day.unwrap_or(1),
-            self.hour.unwrap_or(0),
-            self.minute.unwrap_or(0),
-            self.second.unwrap_or(0),
-            0,
-        )
-        .ok()?;
+        let day = jiff::civil::Date::new(self.year, self.month.unwrap_or(1), self.day.unwrap_or(1)).ok()?;
+        let civil = self.time_of(day, fraction)?;
         let date = match (self.month, self.day) {
             (None, _) => format!("{:04}", self.year),
             (Some(month), None) => format!("{:04}-{month:02}", self.year),
@@ -128,6 +143,22 @@ impl Fields {
             None => local_offset(civil, zone),
         };
         timed(civil, date, fraction, offset, clock)
+    }
+}
+
+impl Fields {
+    /// The local time on `day`. The end of the day is the beginning of the next; a leap second is the second after it.
+    fn time_of(&self, day: jiff::civil::Date, fraction: Option<&str>) -> Option<DateTime> {
+        let (hour, minute, second) = (self.hour.unwrap_or(0), self.minute.unwrap_or(0), self.second.unwrap_or(0));
+        let is_whole = fraction.is_none_or(|fraction| fraction.bytes().all(|digit| digit == b'0'));
+        if (hour, minute, second) == (24, 0, 0) && is_whole {
+            return Some(day.tomorrow().ok()?.at(0, 0, 0, 0));
+        }
+        if (minute, second) == (59, 60) {
+            let before = DateTime::new(day.year(), day.month(), day.day(), hour, 59, 59, 0).ok()?;
+            return before.checked_add(jiff::Span::new().seconds(1)).ok();
+        }
+        DateTime::new(day.year(), day.month(), day.day(), hour, minute, second, 0).ok()
     }
 }
 
@@ -241,19 +272,60 @@ mod tests {
             "195",
             "19501340",
             "20260230",
-            "2026030124",
+            "2026030125",
+            "202603012401",
+            "20260301240001",
+            "20260301240000.5",
             "202603011460",
             "20260301143060",
             "2026-03-01",
             "20260301.5",
             "20260301143015.",
             "20260301143015+25",
+            "20260301143015+9900",
+            "20260301143015+1401",
+            "20260301143015-1500",
+            "20260301143015+0060",
+            "20260301143015Z",
+            "20260229",
+            "99990229",
+            "00000000",
+            "2026030114301",
+            "20260301143015.12345",
             "20260301143015+1430",
             "tomorrow",
             "２０２６",
         ] {
             assert_eq!(When::read(text, &zone()), None, "{text}");
         }
+    }
+
+    #[test]
+    fn reads_every_form_of_every_version() {
+        for (text, degree, expected) in [
+            ("19880704", "D", "1988-07-04"),
+            ("19880000", "Y", "1988"),
+            ("19880700", "L", "1988-07"),
+            ("198807040000", "D", "1988-07-04"),
+            ("19880704140000", "H", "1988-07-04T14:00:00-04:00"),
+            ("19880704143000+0100", "M", "1988-07-04T14:30:00+01:00"),
+            ("19880704143015.5", "S", "1988-07-04T14:30:15.5-04:00"),
+            ("198807", "D", "1988-07"),
+            ("1988", "?", "1988"),
+            ("19880704", "", "1988-07-04"),
+            ("20240229", "", "2024-02-29"),
+            ("20260301143015.1+1400", "", "2026-03-01T14:30:15.1+14:00"),
+            ("202603011430-1400", "", "2026-03-01T14:30:00-14:00"),
+            ("20161231235960+0000", "", "2017-01-01T00:00:00+00:00"),
+            ("20161231185960", "", "2016-12-31T19:00:00-05:00"),
+            ("202603012400+0000", "", "2026-03-02T00:00:00+00:00"),
+            ("2026123124", "", "2027-01-01T00:00:00-05:00"),
+            ("20261231240000.00", "", "2027-01-01T00:00:00.00-05:00"),
+        ] {
+            let when = When::read_to(text, degree, &zone());
+            assert_eq!(when.unwrap().date_time(), expected, "{text}^{degree}");
+        }
+        assert_eq!(When::read("202603012400", &zone()).unwrap().date(), "2026-03-01");
     }
 
     #[test]

@@ -2,11 +2,16 @@
 
 use super::{
     Outcome,
-    understood::{Fault, Route, RouteVerdict, Understood},
+    reply::outcome_of,
+    understood::{Fault, Route, RouteVerdict, Sequenced, Understood, acknowledgement_key},
 };
 use crate::{
+    hl7::{
+        ack::{Condition, Mode},
+        sequence::{self, Number, Step},
+    },
     ids::JournalId,
-    settings::{Flow, Priority},
+    settings::{AckAfter, Flow, Priority},
     units::Timestamp,
 };
 
@@ -19,6 +24,10 @@ pub struct Facts {
     pub control_id_reused: bool,
     /// The lowest priority that the store still takes; `None` while it takes nothing.
     pub room_for: Option<Priority>,
+    /// The sequence number that the message's stream expects; `None` while any will do.
+    pub expected_sequence: Option<i64>,
+    /// The message that was taken last from that stream, if this one bears its control id or has its content.
+    pub last_in_sequence: Option<Original>,
 }
 
 /// A message that was taken in before.
@@ -30,6 +39,8 @@ pub struct Original {
     pub received_at: Timestamp,
     /// What its sender was told.
     pub verdict: Verdict,
+    /// MSA-4, under the sequence number protocol. It follows from the message, so it is not kept.
+    pub expected: Option<i64>,
 }
 
 /// What the sender is told.
@@ -55,6 +66,11 @@ pub enum Disposition {
         /// The flows that count it.
         flows: Vec<Option<usize>>,
     },
+    /// It is not the message that its sender's sequence has next: nothing is stored, the sender is told which one is.
+    OutOfSequence {
+        /// The number expected.
+        expected: i64,
+    },
     /// The message is recorded.
     Record(Record),
 }
@@ -72,6 +88,43 @@ pub struct Record {
     pub aside: Vec<Aside>,
     /// Where the message stands in each flow that took it; `None` is no flow.
     pub outcomes: Vec<(Option<usize>, Outcome)>,
+    /// MSA-4, under the sequence number protocol.
+    pub expected: Option<i64>,
+    /// How its sender's sequence goes on.
+    pub sequence: Option<Advance>,
+    /// Its acknowledgement waits for its deliveries: this is what follows then.
+    pub awaited: Option<Awaited>,
+}
+
+/// How a sequence goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Advance {
+    /// The stream.
+    pub stream: i64,
+    /// The number expected from now on; `None` is any.
+    pub expected: Option<i64>,
+}
+
+/// What follows the end of a message's deliveries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Awaited {
+    /// The flow of the application acknowledgement that is to be queued, and when it is due; the link's own connection
+    /// is no matter of the store.
+    pub later: Option<(usize, Condition)>,
+}
+
+/// What became of all deliveries of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Each was confirmed, or there was none to make.
+    Delivered,
+    /// One was refused for good.
+    Refused {
+        /// The HTTP status, or 0 where there was none.
+        status: u16,
+    },
+    /// One was given up because of its age.
+    TooOld,
 }
 
 /// A delivery to make.
@@ -129,22 +182,58 @@ pub enum Answer {
     Stored(Original),
     /// It was not stored.
     Refused,
+    /// It was not stored, because its sender's sequence has another number next.
+    OutOfSequence {
+        /// The number expected.
+        expected: i64,
+    },
 }
 
 /// Decides what happens to a message.
 pub fn decide(message: &Understood, facts: &Facts, flows: &[Flow]) -> Disposition {
+    let number = message.sequence.map(|place| place.number);
+    let repeat = |original: Original| Disposition::Repeat {
+        // The answer that the original got: it was taken, so its number was echoed.
+        original: Original { expected: number.and_then(Number::of_message), ..original },
+        flows: flows_of(message),
+    };
     if let Some(original) = facts.original {
-        return Disposition::Repeat { original, flows: flows_of(message) };
+        return repeat(original);
+    }
+    let step = number.map(|number| sequence::step(facts.expected_sequence, number));
+    match (step, facts.last_in_sequence) {
+        // The number alone proves nothing: what is answered as taken must have been.
+        (Some(Step::Repeated), Some(last)) => return repeat(last),
+        (Some(Step::Repeated), None) => {
+            return Disposition::OutOfSequence { expected: facts.expected_sequence.unwrap_or(-1) };
+        }
+        (Some(Step::Unexpected { expected }), _) => return Disposition::OutOfSequence { expected },
+        _ => {}
     }
     if !has_room(message, facts, flows) {
         return Disposition::Refuse;
     }
-    Disposition::Record(record(message, facts, flows))
+    let (expected, sequence) = advance(message.sequence, step);
+    Disposition::Record(Record { expected, sequence, ..record(message, facts, flows) })
+}
+
+/// MSA-4 of a message that is recorded, and how its sequence goes on. A message that is kept for a person has its
+/// number taken too: its sender got its last word on it and goes on with the next.
+fn advance(place: Option<Sequenced>, step: Option<Step>) -> (Option<i64>, Option<Advance>) {
+    let (Some(Sequenced { stream, number }), Some(step)) = (place, step) else { return (None, None) };
+    match step {
+        Step::Answer(expected) => (Some(expected), None),
+        Step::Forget => (Some(-1), Some(Advance { stream, expected: None })),
+        Step::Take { next } => (number.of_message(), Some(Advance { stream, expected: Some(next) })),
+        Step::Repeated | Step::Unexpected { .. } => (None, None),
+    }
 }
 
 /// The record of a message whose decision failed by a bug: kept, refused, and never in the way of others.
-pub fn poisoned() -> Record {
-    quarantined(Fault::Internal, String::new())
+pub fn poisoned(message: &Understood, facts: &Facts) -> Record {
+    let step = message.sequence.map(|place| sequence::step(facts.expected_sequence, place.number));
+    let (expected, sequence) = advance(message.sequence, step);
+    Record { expected, sequence, ..quarantined(Fault::Internal, String::new()) }
 }
 
 fn flows_of(message: &Understood) -> Vec<Option<usize>> {
@@ -161,15 +250,49 @@ fn has_room(message: &Understood, facts: &Facts, flows: &[Flow]) -> bool {
 }
 
 fn record(message: &Understood, facts: &Facts, flows: &[Flow]) -> Record {
-    if let Some((fault, detail)) = &message.fault {
-        return quarantined(*fault, detail.clone());
+    let mut record = match &message.fault {
+        Some((fault, detail)) => quarantined(*fault, detail.clone()),
+        None => routed(message, facts, flows),
+    };
+    acknowledge_later(message, flows, &mut record);
+    record
+}
+
+/// Queues the application acknowledgement, or notes that it is to be queued once the deliveries have ended.
+fn acknowledge_later(message: &Understood, flows: &[Flow], record: &mut Record) {
+    let waits =
+        message.ack_after == AckAfter::Delivered && record.verdict == Verdict::Accept && !record.outbox.is_empty();
+    if waits {
+        let later = message.later.and_then(|later| match later.mode {
+            Mode::Enhanced { application: Condition::Never, .. } | Mode::Original => None,
+            Mode::Enhanced { application, .. } => Some((later.flow, application)),
+        });
+        record.awaited = Some(Awaited { later });
+        return;
     }
+    let Some(later) = message.later else { return };
+    let (Some(outcome), Some(flow)) = (outcome_of(record.verdict), flows.get(later.flow)) else { return };
+    if later.mode.exchanges(outcome).later.is_some() {
+        record.outbox.push(Draft {
+            flow: later.flow,
+            destination: flow.to,
+            priority: flow.priority,
+            ordering_key: acknowledgement_key(message.link),
+        });
+        record.outcomes.push((Some(later.flow), Outcome::Waiting));
+    }
+}
+
+fn routed(message: &Understood, facts: &Facts, flows: &[Flow]) -> Record {
     let mut record = Record {
         verdict: if message.is_answer { Verdict::Silent } else { Verdict::Accept },
         control_id_reused: facts.control_id_reused,
         outbox: Vec::with_capacity(message.routes.len()),
         aside: Vec::new(),
         outcomes: Vec::with_capacity(message.routes.len().max(1)),
+        expected: None,
+        sequence: None,
+        awaited: None,
     };
     for route in &message.routes {
         let outcome = follow(route, flows, &mut record);
@@ -217,5 +340,8 @@ fn quarantined(fault: Fault, detail: String) -> Record {
         outbox: Vec::new(),
         aside: vec![Aside { flow: None, kind: AsideKind::Quarantined, reason: fault.as_str(), detail }],
         outcomes: vec![(None, Outcome::Quarantined)],
+        expected: None,
+        sequence: None,
+        awaited: None,
     }
 }

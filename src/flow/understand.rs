@@ -2,14 +2,17 @@
 
 use std::{fmt::Write as _, sync::Arc};
 
-use aws_lc_rs::digest::{Context, SHA256, digest};
+use aws_lc_rs::digest::{SHA256, digest};
 use jiff::tz::TimeZone;
 
-use super::{Fault, Route, RouteVerdict, Understood};
+use super::{Fault, Route, RouteVerdict, Understood, acknowledge::Manners, understood::short_hash};
 use crate::{
-    hl7::{Index, Message, ack},
+    hl7::{
+        Encoding, Index, Message, Text, ack,
+        profile::{Findings, Level, Profile, Profiles, Rule, validate},
+    },
     mapping::{self, Map, Refusal, Registry},
-    settings::{Flow, Mapping, Settings},
+    settings::{AckAfter, Flow, Link, Mapping, Settings, Unrouted},
     units::Timestamp,
 };
 
@@ -18,8 +21,11 @@ use crate::{
 pub struct Flows {
     flows: Vec<Flow>,
     by_link: Vec<Vec<usize>>,
+    manners: Vec<Manners>,
     zones: Vec<TimeZone>,
+    charsets: Vec<Option<Encoding>>,
     maps: Vec<Option<Arc<Map>>>,
+    profiles: Vec<Option<Arc<Profile>>>,
     registry: Arc<Registry>,
     site: String,
     utc: TimeZone,
@@ -29,19 +35,46 @@ impl Flows {
     /// Prepares the flows of `settings`.
     pub fn new(settings: &Settings, registry: Arc<Registry>) -> Self {
         let of_link = |link| {
-            let is_from = |at: &usize| settings.flows.get(*at).is_some_and(|flow| flow.from == link);
+            let is_from = |at: &usize| {
+                settings.flows.get(*at).is_some_and(|flow| flow.from == link && !flow.is_acknowledgement())
+            };
             (0..settings.flows.len()).filter(is_from).collect()
+        };
+        let carrier = |link| settings.flows.iter().position(|flow| flow.from == link && flow.is_acknowledgement());
+        let manners = |(at, link): (usize, &Link)| Manners {
+            ack: link.ack,
+            answering: link.answering.clone(),
+            flow: carrier(at),
         };
         let zone = |name: &str| jiff::tz::db().get(name).unwrap_or(TimeZone::UTC);
         Self {
             flows: settings.flows.clone(),
             by_link: (0..settings.links.len()).map(of_link).collect(),
+            manners: settings.links.iter().enumerate().map(manners).collect(),
             maps: settings.flows.iter().map(|flow| map_of(&registry, &flow.mapping)).collect(),
+            profiles: vec![None; settings.links.len()],
             registry,
             site: settings.site.clone(),
             utc: TimeZone::UTC,
+            charsets: settings
+                .links
+                .iter()
+                .map(|link| link.charset.and_then(|set| Encoding::named(set.name())))
+                .collect(),
             zones: settings.links.iter().map(|link| zone(link.zone.as_ref().unwrap_or(&settings.zone))).collect(),
         }
+    }
+
+    /// The same, with the profiles that the links of `settings` name.
+    #[must_use]
+    pub fn with_profiles(self, settings: &Settings, profiles: &Profiles) -> Self {
+        let of_link = |link: &Link| link.profile.as_ref().and_then(|of| profiles.get(&of.name, of.version).cloned());
+        Self { profiles: settings.links.iter().map(of_link).collect(), ..self }
+    }
+
+    fn findings(&self, link: usize, message: &Message<'_>) -> Option<Findings> {
+        let profile = self.profiles.get(link)?.as_ref()?;
+        Some(validate(message, profile))
     }
 
     /// A flow, by its index in the settings.
@@ -54,26 +87,40 @@ impl Flows {
         self.zones.get(link).cloned().unwrap_or(TimeZone::UTC)
     }
 
+    /// The character set that a link was given.
+    pub fn charset(&self, link: usize) -> Option<Encoding> {
+        self.charsets.get(link).copied().flatten()
+    }
+
     /// What `mapping` (`name@version`) makes of a stored message; `None` if the map is gone or refuses it.
     pub fn render(
         &self,
         mapping: &str,
         link: Option<usize>,
-        message: &Message<'_>,
+        raw: &[u8],
         received_at: Timestamp,
         content_hash: [u8; 32],
     ) -> Option<Vec<u8>> {
         let (name, version) = mapping.rsplit_once('@')?;
         let map = self.registry.get(name, version.parse().ok()?)?;
-        match map.prepare(message, &self.context(link, received_at, content_hash)) {
+        let text = Text::of(raw, link.and_then(|link| self.charset(link)));
+        let index = Index::of(text.bytes()).ok()?;
+        let context = self.context(link, text.configured(), received_at, content_hash);
+        match map.prepare(&index.message(text.bytes()), &context) {
             Ok(mapping::Outcome::Send(prepared)) => Some(prepared.render()),
             Ok(mapping::Outcome::NotApplicable) | Err(_) => None,
         }
     }
 
-    fn context(&self, link: Option<usize>, received_at: Timestamp, source_hash: [u8; 32]) -> mapping::Context<'_> {
+    fn context(
+        &self,
+        link: Option<usize>,
+        encoding: Option<Encoding>,
+        received_at: Timestamp,
+        source_hash: [u8; 32],
+    ) -> mapping::Context<'_> {
         let zone = link.and_then(|link| self.zones.get(link)).unwrap_or(&self.utc);
-        mapping::Context { site: &self.site, zone, encoding: None, received_at, source_hash }
+        mapping::Context { site: &self.site, zone, encoding, received_at, source_hash }
     }
 
     /// Reads one message that came over `link`.
@@ -85,29 +132,86 @@ impl Flows {
             fingerprint: None,
             content_hash: content_hash(raw),
             is_answer: false,
+            charset_guessed: None,
             fault: None,
+            findings: None,
             routes: Vec::new(),
+            sequence: None,
+            ack_after: AckAfter::Stored,
+            later: None,
         };
-        if let Err(error) = index.parse(raw) {
+        let text = Text::of(raw, self.charset(link));
+        if let Err(error) = index.parse(text.bytes()) {
             understood.fault = Some((Fault::Unparsable, error.to_string()));
             return understood;
         }
-        let message = Message::new(raw, index);
+        let message = Message::new(text.bytes(), index);
+        understood.charset_guessed = message.charset(text.configured()).guessed();
         understood.fingerprint = fingerprint(&message);
         let kind = message.message_type();
         understood.kind = word(kind.code, kind.trigger);
         understood.is_answer = ack::is_acknowledgement(&message);
-        if kind.code.is_empty() {
-            understood.fault = Some((Fault::NoMessageType, "MSH-9: expected a message type, found nothing".to_owned()));
+        if understood.is_answer {
             return understood;
         }
-        if !understood.is_answer {
-            understood.routes = self.routes(link, &message, &understood);
+        if let Err(fault) = self.judge(&message, text.configured(), &mut understood) {
+            understood.fault = Some(fault);
+            understood.routes = Vec::new();
         }
         understood
     }
 
-    fn routes(&self, link: usize, message: &Message<'_>, understood: &Understood) -> Vec<Route> {
+    /// Everything about a message that calls for an answer.
+    fn judge(
+        &self,
+        message: &Message<'_>,
+        encoding: Option<Encoding>,
+        understood: &mut Understood,
+    ) -> Result<(), (Fault, String)> {
+        let link = understood.link;
+        let manners = self.manners.get(link);
+        understood.ack_after = manners.map_or(AckAfter::Stored, Manners::after);
+        understood.sequence = manners.map_or(Ok(None), |manners| manners.sequenced(message))?;
+        if understood.sequence.is_some_and(|place| place.number.of_message().is_none()) {
+            // Starting and resynchronising are between the two ends of the line: there is no message to take, and each
+            // is answered by what holds when it comes.
+            understood.fingerprint = None;
+            return Ok(());
+        }
+        understood.later = manners.and_then(|manners| manners.later(message));
+        if message.message_type().code.is_empty() {
+            return Err((Fault::NoMessageType, "MSH-9: expected a message type, found nothing".to_owned()));
+        }
+        manners.map_or(Ok(()), |manners| manners.admit(message))?;
+        understood.findings = self.findings(link, message);
+        understood.findings.as_ref().and_then(unfit).map_or(Ok(()), Err)?;
+        understood.routes = self.routes(link, message, encoding, understood);
+        match manners {
+            Some(manners) if understood.routes.is_empty() && manners.answering.unrouted == Unrouted::Reject => {
+                Err(self.unsupported(link, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether it is the message or only its event that no flow of the link takes.
+    fn unsupported(&self, link: usize, message: &Message<'_>) -> (Fault, String) {
+        let code = String::from_utf8_lossy(message.message_type().code).into_owned();
+        let candidates = self.by_link.get(link).map(Vec::as_slice).unwrap_or_default();
+        let patterns = candidates.iter().filter_map(|at| self.flows.get(*at)).flat_map(|flow| &flow.on);
+        if patterns.into_iter().any(|pattern| pattern.code.as_deref() == Some(code.as_str())) {
+            return (Fault::UnsupportedEvent, "MSH-9.2: no flow of this link takes this event".to_owned());
+        }
+        (Fault::UnsupportedType, "MSH-9.1: no flow of this link takes this message".to_owned())
+    }
+
+    fn routes(
+        &self,
+        link: usize,
+        message: &Message<'_>,
+        encoding: Option<Encoding>,
+        understood: &Understood,
+    ) -> Vec<Route> {
         let kind = message.message_type();
         let (code, trigger) = (String::from_utf8_lossy(kind.code), String::from_utf8_lossy(kind.trigger));
         let candidates = self.by_link.get(link).map(Vec::as_slice).unwrap_or_default();
@@ -115,19 +219,78 @@ impl Flows {
             .iter()
             .filter_map(|at| Some((*at, self.flows.get(*at)?)))
             .filter(|(_, flow)| flow.on.iter().any(|pattern| pattern.matches(&code, &trigger)))
-            .map(|(at, _)| Route { flow: at, verdict: self.verdict(at, message, understood) })
+            .map(|(at, _)| Route { flow: at, verdict: self.verdict(at, message, encoding, understood) })
             .collect()
     }
 
-    fn verdict(&self, flow: usize, message: &Message<'_>, understood: &Understood) -> RouteVerdict {
+    fn verdict(
+        &self,
+        flow: usize,
+        message: &Message<'_>,
+        encoding: Option<Encoding>,
+        understood: &Understood,
+    ) -> RouteVerdict {
         let deliver = RouteVerdict::Deliver { ordering_key: ordering_key(message, understood.link) };
         let Some(Some(map)) = self.maps.get(flow) else { return deliver };
-        let context = self.context(Some(understood.link), understood.received_at, understood.content_hash);
+        let context = self.context(Some(understood.link), encoding, understood.received_at, understood.content_hash);
         match map.prepare(message, &context) {
             Ok(mapping::Outcome::Send(_)) => deliver,
             Ok(mapping::Outcome::NotApplicable) => RouteVerdict::NotApplicable,
             Err(refusal) => refused(&refusal),
         }
+    }
+}
+
+/// What a message is refused for that breaks its profile, with all that was found of that gravity.
+fn unfit(findings: &Findings) -> Option<(Fault, String)> {
+    let worst = findings.worst()?;
+    let (reason, place) = (reason(worst.rule), worst.place.path());
+    let fault = match worst.level {
+        Level::Note | Level::Warn => return None,
+        Level::Error => Fault::Content { reason, place },
+        Level::Reject => Fault::Rejected { reason, place },
+    };
+    let refusing = findings.list().iter().filter(|finding| finding.level.refuses());
+    let mut lines: Vec<String> = refusing.take(SHOWN_FINDINGS_MAX).map(|finding| finding.line()).collect();
+    if lines.is_empty() {
+        lines.push(worst.line());
+    }
+    let all = findings.count(Level::Error).saturating_add(findings.count(Level::Reject));
+    let more = usize::try_from(all).unwrap_or(usize::MAX).saturating_sub(lines.len());
+    if more > 0 {
+        lines.push(format!("and {more} more"));
+    }
+    Some((fault, lines.join("; ")))
+}
+
+/// Findings that are kept with a refused message.
+const SHOWN_FINDINGS_MAX: usize = 10;
+
+/// The entry of table 0357 that comes nearest to a broken rule.
+const fn reason(rule: Rule) -> ack::Reason {
+    match rule {
+        Rule::VersionUnknown | Rule::VersionOther => ack::Reason::UnsupportedVersion,
+        Rule::StructureUnknown => ack::Reason::UnsupportedMessageType,
+        Rule::SegmentName
+        | Rule::SegmentUnknown
+        | Rule::SegmentUnexpected
+        | Rule::SegmentOrder
+        | Rule::SegmentMissing
+        | Rule::SegmentForbidden
+        | Rule::SegmentCount => ack::Reason::SegmentSequence,
+        Rule::FieldMissing => ack::Reason::RequiredFieldMissing,
+        Rule::TableValue | Rule::FixedValue => ack::Reason::TableValueNotFound,
+        Rule::FieldForbidden
+        | Rule::FieldWithdrawn
+        | Rule::FieldBeyond
+        | Rule::ComponentBeyond
+        | Rule::TooLong
+        | Rule::TooManyRepetitions
+        | Rule::FormNumber
+        | Rule::FormSequence
+        | Rule::FormDate
+        | Rule::FormTime
+        | Rule::FormTimestamp => ack::Reason::DataType,
     }
 }
 
@@ -194,14 +357,4 @@ fn fingerprint(message: &Message<'_>) -> Option<i64> {
         return None;
     }
     Some(short_hash(&[message.sending_application(), message.sending_facility(), control_id]).cast_signed())
-}
-
-/// 64 bits of SHA-256 over length-prefixed parts.
-fn short_hash(parts: &[&[u8]]) -> u64 {
-    let mut context = Context::new(&SHA256);
-    for part in parts {
-        context.update(&(part.len() as u64).to_be_bytes());
-        context.update(part);
-    }
-    context.finish().as_ref().iter().take(8).fold(0, |hash, byte| (hash << 8) | u64::from(*byte))
 }

@@ -1,6 +1,17 @@
 //! A message as it was understood: plain data between the link's thread and the journal thread.
 
-use crate::units::Timestamp;
+use aws_lc_rs::digest::{Context, SHA256};
+
+use crate::{
+    hl7::{
+        Path, Why,
+        ack::{Mode, Reason},
+        profile::Findings,
+        sequence::Number,
+    },
+    settings::AckAfter,
+    units::Timestamp,
+};
 
 /// What is wrong with a message, so that its sender is told no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -11,11 +22,46 @@ pub enum Fault {
     Unparsable,
     /// MSH-9 is empty.
     NoMessageType,
+    /// The link does not take its version (MSH-12).
+    UnsupportedVersion,
+    /// No flow of the link takes its message code (MSH-9.1).
+    UnsupportedType,
+    /// No flow of the link takes its trigger event (MSH-9.2).
+    UnsupportedEvent,
+    /// The link does not take its processing id (MSH-11).
+    ProcessingId,
+    /// MSH-13 is no sequence number, on a link that follows the protocol.
+    SequenceNumber,
+    /// What it says breaks a rule.
+    Content {
+        /// Which kind of rule.
+        reason: Reason,
+        /// Where.
+        place: Option<Path>,
+    },
+    /// What it is breaks a rule.
+    Rejected {
+        /// Which kind of rule.
+        reason: Reason,
+        /// Where.
+        place: Option<Path>,
+    },
 }
 
 impl Fault {
-    /// Every fault; positions are stored, so new ones go to the end.
-    pub const ALL: [Self; 3] = [Self::Internal, Self::Unparsable, Self::NoMessageType];
+    /// Every fault; positions are stored, so new ones go to the end. The last two stand for all of their kinds.
+    pub const ALL: [Self; 10] = [
+        Self::Internal,
+        Self::Unparsable,
+        Self::NoMessageType,
+        Self::UnsupportedVersion,
+        Self::UnsupportedType,
+        Self::UnsupportedEvent,
+        Self::ProcessingId,
+        Self::SequenceNumber,
+        Self::Content { reason: Reason::RequiredFieldMissing, place: None },
+        Self::Rejected { reason: Reason::RequiredFieldMissing, place: None },
+    ];
 
     /// The closed word for it.
     pub const fn as_str(self) -> &'static str {
@@ -23,6 +69,13 @@ impl Fault {
             Self::Internal => "internal",
             Self::Unparsable => "unparsable",
             Self::NoMessageType => "no_message_type",
+            Self::UnsupportedVersion => "unsupported_version",
+            Self::UnsupportedType => "unsupported_type",
+            Self::UnsupportedEvent => "unsupported_event",
+            Self::ProcessingId => "processing_id",
+            Self::SequenceNumber => "sequence_number",
+            Self::Content { .. } => "content",
+            Self::Rejected { .. } => "rejected",
         }
     }
 }
@@ -42,10 +95,38 @@ pub struct Understood {
     pub content_hash: [u8; 32],
     /// Whether it is an acknowledgement itself, which is never answered.
     pub is_answer: bool,
+    /// Why the character set of its text had to be guessed, where it had to be.
+    pub charset_guessed: Option<Why>,
     /// What is wrong with it, and where.
     pub fault: Option<(Fault, String)>,
+    /// What its link's profile found, where there is one.
+    pub findings: Option<Findings>,
     /// The flows that take it.
     pub routes: Vec<Route>,
+    /// Its place in its sender's sequence, on links that follow one.
+    pub sequence: Option<Sequenced>,
+    /// What the acknowledgement of the application waits for.
+    pub ack_after: AckAfter,
+    /// The application acknowledgement that becomes a delivery, where there may be one.
+    pub later: Option<Later>,
+}
+
+/// A place in a sequence (HL7 v2.5.1 chapter 2, 2.10.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sequenced {
+    /// The stream: 64 bits of a hash over MSH-3 to MSH-6.
+    pub stream: i64,
+    /// MSH-13.
+    pub number: Number,
+}
+
+/// An application acknowledgement that becomes a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Later {
+    /// Index into the settings' flows.
+    pub flow: usize,
+    /// When it is due.
+    pub mode: Mode,
 }
 
 /// A flow that takes a message.
@@ -81,4 +162,19 @@ pub enum RouteVerdict {
         /// Field paths and tables.
         detail: String,
     },
+}
+
+/// The ordering key of the application acknowledgements of a link: they leave one after the other.
+pub fn acknowledgement_key(link: usize) -> u64 {
+    short_hash(&[b"ack", &link.to_be_bytes()])
+}
+
+/// 64 bits of SHA-256 over length-prefixed parts.
+pub(super) fn short_hash(parts: &[&[u8]]) -> u64 {
+    let mut context = Context::new(&SHA256);
+    for part in parts {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part);
+    }
+    context.finish().as_ref().iter().take(8).fold(0, |hash, byte| (hash << 8) | u64::from(*byte))
 }

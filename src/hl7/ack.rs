@@ -11,7 +11,11 @@
 //!
 //! Whatever came in, what goes out is one MSH, one MSA and at most one ERR: fields cannot hold their own separators,
 //! and control characters, which could end a segment or a frame, become blanks. Does not decide whether a message is
-//! good; an application acknowledgement as a later exchange (MSH-16) is made elsewhere.
+//! good.
+//!
+//! In enhanced mode there may be two of them: the first when the message is stored or not, the second, which MSH-16
+//! asks for, as the first message of a later exchange. It is a message of our own with a control id of its own and may
+//! ask for an acknowledgement itself ([`Asks`]); [`Mode::exchanges`] says which of the two are due.
 
 mod header;
 mod reply;
@@ -75,17 +79,40 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// Which acknowledgements are due, and with which codes.
+    ///
+    /// | outcome | MSH-15 asks | MSH-16 asks | first | later |
+    /// |---|---|---|---|---|
+    /// | accept | yes | yes | CA | AA |
+    /// | content | yes | yes | CA | AE |
+    /// | content | yes | no | CE | - |
+    /// | error, reject | yes | any | CE, CR | - |
+    /// | any | no | yes | - | AA, AE, AR |
+    ///
+    /// A message that could not be taken never came to the application, so no application acknowledgement follows a
+    /// CE or CR; but whoever waits for MSH-16 alone hears of it there. A message that is kept although its content is
+    /// wrong is safely stored (CA), and it is for the application to say no; where that is not asked, CE says it.
+    pub const fn exchanges(self, outcome: Outcome) -> Exchanges {
+        let Self::Enhanced { accept, application } = self else {
+            return Exchanges { first: self.answer(outcome), later: None };
+        };
+        let later = if application.holds(outcome) { Some(outcome.application_code()) } else { None };
+        if matches!((outcome, later), (Outcome::Content, Some(_))) {
+            return Exchanges { first: self.answer(Outcome::Accept), later };
+        }
+        let first = self.answer(outcome);
+        let is_told = matches!(outcome, Outcome::Accept) || accept.holds(outcome);
+        let later = if is_told && !matches!(outcome, Outcome::Accept) { None } else { later };
+        Exchanges { first, later }
+    }
+
     /// The code to answer with at once; none where no answer is due.
     pub const fn answer(self, outcome: Outcome) -> Option<Code> {
         match self {
-            Self::Original => Some(match outcome {
-                Outcome::Accept => Code::Aa,
-                Outcome::Error => Code::Ae,
-                Outcome::Reject => Code::Ar,
-            }),
+            Self::Original => Some(outcome.application_code()),
             Self::Enhanced { accept, .. } if accept.holds(outcome) => Some(match outcome {
                 Outcome::Accept => Code::Ca,
-                Outcome::Error => Code::Ce,
+                Outcome::Error | Outcome::Content => Code::Ce,
                 Outcome::Reject => Code::Cr,
             }),
             Self::Enhanced { .. } => None,
@@ -115,10 +142,32 @@ impl Mode {
 pub enum Outcome {
     /// Committed.
     Accept,
-    /// Not taken, for what it says or for want of storage.
+    /// Not taken, for want of storage or for its place in the sequence.
     Error,
+    /// Kept for a person, but what it says is wrong.
+    Content,
     /// Not taken: its type, version or processing id, or not a message at all.
     Reject,
+}
+
+impl Outcome {
+    /// What the application says to it.
+    pub const fn application_code(self) -> Code {
+        match self {
+            Self::Accept => Code::Aa,
+            Self::Error | Self::Content => Code::Ae,
+            Self::Reject => Code::Ar,
+        }
+    }
+}
+
+/// The acknowledgements of one message that are due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exchanges {
+    /// The answer.
+    pub first: Option<Code>,
+    /// The application acknowledgement, the first message of a later exchange.
+    pub later: Option<Code>,
 }
 
 /// An acknowledgement code (table 0008).
@@ -172,7 +221,7 @@ impl fmt::Display for Code {
 }
 
 /// Why a message was not accepted (table 0357).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// 100
     SegmentSequence,
@@ -201,12 +250,30 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason; positions are stored, so new ones go to the end.
+    pub const ALL: [Self; 12] = [
+        Self::SegmentSequence,
+        Self::RequiredFieldMissing,
+        Self::DataType,
+        Self::TableValueNotFound,
+        Self::UnsupportedMessageType,
+        Self::UnsupportedEventCode,
+        Self::UnsupportedProcessingId,
+        Self::UnsupportedVersion,
+        Self::UnknownKey,
+        Self::DuplicateKey,
+        Self::RecordLocked,
+        Self::InternalError,
+    ];
+
     /// The reason that comes nearest to a failure to read.
     const fn of(expected: Expected) -> Self {
         match expected {
             Expected::Header | Expected::Acknowledgement => Self::SegmentSequence,
             Expected::FieldSeparator | Expected::EncodingCharacters | Expected::DistinctDelimiters => Self::DataType,
-            Expected::FewerSegments | Expected::FewerFields | Expected::FewerBytes => Self::InternalError,
+            Expected::FewerSegments | Expected::FewerFields | Expected::FewerBytes | Expected::FewerMessages => {
+                Self::InternalError
+            }
         }
     }
 
@@ -249,6 +316,40 @@ pub struct Stamp<'a> {
     pub control_id: &'a str,
 }
 
+/// What an acknowledgement says.
+#[derive(Clone, Copy, Debug)]
+pub struct Body<'a> {
+    /// MSA-1.
+    pub code: Code,
+    /// Why not; written only with a code that is not positive.
+    pub fault: Option<&'a Fault>,
+    /// MSA-4, under the sequence number protocol.
+    pub expected: Option<i64>,
+    /// MSH-15 and MSH-16.
+    pub asks: Asks,
+}
+
+/// What an acknowledgement itself asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// It is an answer: MSH-15 and MSH-16 are empty.
+    Nothing,
+    /// It begins an exchange on a connection that is the peer's: it wants none (NE, NE).
+    Never,
+    /// It begins an exchange on a connection of our own: that it arrived is to be acknowledged (AL, NE).
+    Accept,
+}
+
+impl Asks {
+    const fn conditions(self) -> [&'static str; 2] {
+        match self {
+            Self::Nothing => ["", ""],
+            Self::Never => ["NE", "NE"],
+            Self::Accept => ["AL", "NE"],
+        }
+    }
+}
+
 /// MSH-7: `now` at an offset of `zone_seconds` from UTC, with milliseconds and offset.
 pub fn time_text(now: Timestamp, zone_seconds: i32) -> String {
     let offset = jiff::tz::Offset::from_seconds(zone_seconds).unwrap_or(jiff::tz::Offset::UTC);
@@ -276,30 +377,37 @@ pub fn is_acknowledgement(message: &Message<'_>) -> bool {
 
 /// The acknowledgement of `message`. A `fault` is written only with a code that is not positive.
 pub fn build(message: &Message<'_>, stamp: &Stamp<'_>, code: Code, fault: Option<&Fault>) -> Vec<u8> {
+    compose(message, stamp, &Body { code, fault, expected: None, asks: Asks::Nothing })
+}
+
+/// The acknowledgement of `message` that says what `body` holds.
+pub fn compose(message: &Message<'_>, stamp: &Stamp<'_>, body: &Body<'_>) -> Vec<u8> {
     let header = message.segment_at(0).map(|segment| segment.bytes()).unwrap_or_default();
-    write(&Header::read(header), stamp, code, fault)
+    write(&Header::read(header), stamp, body)
 }
 
 /// The rejection of bytes that cannot be read as a message: as much of the header as can be made out is used, and
-/// nothing else of them. None where the header asks for silence.
+/// nothing else of them. None where the header asks for silence; one that waits for MSH-16 alone is told at once.
 pub fn for_unparsable(raw: &[u8], setting: AckMode, stamp: &Stamp<'_>, error: &ParseError) -> Option<Vec<u8>> {
     let header = Header::read(raw);
-    let code = Mode::read(setting, header.accept, header.application).answer(Outcome::Reject)?;
+    let due = Mode::read(setting, header.accept, header.application).exchanges(Outcome::Reject);
+    let code = due.first.or(due.later)?;
     let fault = Fault { place: None, reason: Reason::of(error.expected), text: error.to_string() };
-    Some(write(&header, stamp, code, Some(&fault)))
+    Some(write(&header, stamp, &Body { code, fault: Some(&fault), expected: None, asks: Asks::Nothing }))
 }
 
-fn write(header: &Header<'_>, stamp: &Stamp<'_>, code: Code, fault: Option<&Fault>) -> Vec<u8> {
-    let fault = fault.filter(|_| !code.is_positive());
+fn write(header: &Header<'_>, stamp: &Stamp<'_>, body: &Body<'_>) -> Vec<u8> {
+    let fault = body.fault.filter(|_| !body.code.is_positive());
     let mut writer = Writer::new(header.delimiters);
-    header.write_answer(&mut writer, stamp);
+    header.write_answer(&mut writer, stamp, body.asks.conditions());
     writer.segment("MSA");
-    writer.text(code.as_str());
+    writer.text(body.code.as_str());
     writer.raw(header.control_id);
+    // MSA-3 is withdrawn from 2.7 on.
+    let text = fault.filter(|_| header.version_below(&[2, 7])).map_or("", |fault| fault.text.as_str());
+    writer.text(text);
+    writer.text(&body.expected.map(|number| number.to_string()).unwrap_or_default());
     if let Some(fault) = fault {
-        if header.version_below(&[2, 7]) {
-            writer.text(&fault.text);
-        }
         writer.segment("ERR");
         write_error(&mut writer, header, fault);
     }

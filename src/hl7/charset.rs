@@ -4,15 +4,21 @@
 //! reads anything. A declaration that the bytes contradict (UTF-8 that is not, ASCII with high bytes) is passed over.
 //! [`Charset::choice`] tells which it was, so that fallbacks can be counted. Reading never fails and loses no byte.
 //!
-//! Read are ASCII, UTF-8, ISO 8859 and windows-1252. Sets in which a delimiter's byte can be a part of a character
-//! (Shift-JIS, ISO-2022, Big5, GB 18030, UTF-16) are not: their messages cannot be split by bytes. `\C..\` and `\M..\`
-//! switches are kept as they stand. ISO 8859-9 and -11 are read as windows-1254 and -874, which differ only in
-//! control characters.
+//! Read are the sets of table 0211 but UTF-32 and CNS 11643, the windows code pages, and whatever else the WHATWG
+//! Encoding Standard knows. Sets in which a delimiter's byte can be a part of a character (Shift-JIS, ISO-2022, Big5,
+//! GB 18030, UTF-16) cannot be split by bytes: [`Text`](super::Text) reads such a message as UTF-8 first. `\C..\` and
+//! `\M..\` switch to the sets that MSH-18 declares; to any other they are kept as they stand and counted. ISO 8859-9
+//! and -11 are read as windows-1254 and -874, which differ only in control characters.
+
+mod names;
+mod switches;
 
 use std::{borrow::Cow, fmt};
 
 use encoding_rs::mem;
 
+pub(super) use self::switches::ESC;
+use self::switches::Repertoire;
 use super::{
     delimiters::Delimiters,
     escape::{EscapeFindings, unescape},
@@ -28,51 +34,87 @@ enum Set {
     Ascii,
     Utf8,
     Latin1,
+    /// ISO/IEC 2022 with the sets of Japan: ASCII until an escape sequence says otherwise.
+    Iso2022,
     Table(&'static encoding_rs::Encoding),
 }
 
 impl Encoding {
+    /// ASCII.
+    pub const ASCII: Self = Self(Set::Ascii);
     /// UTF-8.
     pub const UTF_8: Self = Self(Set::Utf8);
     /// Windows code page 1252.
     pub const WINDOWS_1252: Self = Self(Set::Table(encoding_rs::WINDOWS_1252));
-
-    /// The set called `name`: a code of table 0211, or a common name such as `ISO-8859-15`.
-    pub fn named(name: &str) -> Option<Self> {
-        let name = name.trim().to_ascii_uppercase();
-        let set = match name.as_str() {
-            "ASCII" | "US-ASCII" | "ISO IR6" | "ISO IR 6" => Set::Ascii,
-            "UNICODE UTF-8" | "UTF-8" | "UTF8" => Set::Utf8,
-            "8859/1" | "8859" | "ISO-8859-1" | "ISO8859-1" | "LATIN1" | "LATIN-1" => Set::Latin1,
-            "WINDOWS-1252" | "CP1252" => Set::Table(encoding_rs::WINDOWS_1252),
-            _ => Set::Table(iso_8859(&name)?),
-        };
-        Some(Self(set))
-    }
-
-    /// The name for a `charset=` parameter.
-    pub fn name(self) -> &'static str {
-        match self.0 {
-            Set::Ascii => "us-ascii",
-            Set::Utf8 => "utf-8",
-            Set::Latin1 => "iso-8859-1",
-            Set::Table(table) => table.name(),
-        }
-    }
 
     /// Whether `bytes` can be text of this set.
     fn fits(self, bytes: &[u8]) -> bool {
         match self.0 {
             Set::Ascii => bytes.is_ascii(),
             Set::Utf8 => std::str::from_utf8(bytes).is_ok(),
-            Set::Latin1 | Set::Table(_) => true,
+            Set::Latin1 => true,
+            Set::Iso2022 => switches::decode(bytes, Self(Set::Ascii)).1,
+            Set::Table(table) if table.is_single_byte() => true,
+            Set::Table(table) => table.decode_without_bom_handling_and_without_replacement(bytes).is_some(),
         }
+    }
+
+    /// Whether the bytes of a delimiter stand for nothing else, so that a message can be split by bytes.
+    pub(super) fn splits(self) -> bool {
+        match self.0 {
+            Set::Ascii | Set::Utf8 | Set::Latin1 => true,
+            Set::Iso2022 => false,
+            Set::Table(table) => table.is_single_byte() || table == encoding_rs::EUC_KR || table == encoding_rs::EUC_JP,
+        }
+    }
+
+    /// Whether characters have two bytes or four, ASCII too.
+    pub(super) fn is_utf_16(self) -> bool {
+        self.0 == Set::Table(encoding_rs::UTF_16LE) || self.0 == Set::Table(encoding_rs::UTF_16BE)
+    }
+
+    /// The text of a whole message, where all of it is of this set; `declared` are the other sets it may switch to.
+    pub(super) fn decode_all(self, bytes: &[u8], declared: Declared) -> Option<String> {
+        if self.is_utf_16() || !declared.switches() && self.0 != Set::Iso2022 {
+            let Set::Table(table) = self.0 else { return None };
+            return table.decode_without_bom_handling_and_without_replacement(bytes).map(Cow::into_owned);
+        }
+        let base = if self.0 == Set::Iso2022 { Self(Set::Ascii) } else { self };
+        let (text, is_sound) = switches::decode(bytes, base);
+        is_sound.then_some(text)
+    }
+
+    /// Writes `text` in this set; what it cannot say becomes a question mark.
+    pub(super) fn encode(self, text: &str) -> Vec<u8> {
+        let table = match self.0 {
+            Set::Table(table) if self.is_utf_16() => {
+                let little = table == encoding_rs::UTF_16LE;
+                let unit = |unit: u16| if little { unit.to_le_bytes() } else { unit.to_be_bytes() };
+                return text.encode_utf16().flat_map(unit).collect();
+            }
+            Set::Utf8 => return text.as_bytes().to_vec(),
+            Set::Latin1 | Set::Ascii => {
+                let most = if self.0 == Set::Ascii { 0x7f } else { 0xff };
+                let byte = |letter: char| u8::try_from(u32::from(letter)).ok().filter(|byte| *byte <= most);
+                return text.chars().map(|letter| byte(letter).unwrap_or(b'?')).collect();
+            }
+            Set::Iso2022 => encoding_rs::ISO_2022_JP,
+            Set::Table(table) => table,
+        };
+        let (bytes, _, has_gaps) = table.encode(text);
+        if !has_gaps {
+            return bytes.into_owned();
+        }
+        let known = |letter: &char| !table.encode(letter.encode_utf8(&mut [0; 4])).2;
+        let filled: String = text.chars().map(|letter| if known(&letter) { letter } else { '?' }).collect();
+        table.encode(&filled).0.into_owned()
     }
 
     /// Reads `bytes`; those that do not fit are read as windows-1252.
     fn decode(self, bytes: &[u8]) -> Cow<'_, str> {
         let table = match self.0 {
             Set::Latin1 => return mem::decode_latin1(bytes),
+            Set::Iso2022 => return Cow::Owned(switches::decode(bytes, Self(Set::Ascii)).0),
             Set::Ascii | Set::Utf8 => match std::str::from_utf8(bytes) {
                 Ok(text) => return Cow::Borrowed(text),
                 Err(_) => encoding_rs::WINDOWS_1252,
@@ -87,29 +129,6 @@ impl fmt::Debug for Encoding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
-}
-
-/// `8859/N` or `ISO-8859-N`, of those that are tables.
-fn iso_8859(name: &str) -> Option<&'static encoding_rs::Encoding> {
-    let number =
-        ["8859/", "ISO-8859-", "ISO8859-", "ISO 8859-", "ISO_8859-"].iter().find_map(|p| name.strip_prefix(p))?;
-    Some(match number {
-        "2" => encoding_rs::ISO_8859_2,
-        "3" => encoding_rs::ISO_8859_3,
-        "4" => encoding_rs::ISO_8859_4,
-        "5" => encoding_rs::ISO_8859_5,
-        "6" => encoding_rs::ISO_8859_6,
-        "7" => encoding_rs::ISO_8859_7,
-        "8" => encoding_rs::ISO_8859_8,
-        "9" => encoding_rs::WINDOWS_1254,
-        "10" => encoding_rs::ISO_8859_10,
-        "11" => encoding_rs::WINDOWS_874,
-        "13" => encoding_rs::ISO_8859_13,
-        "14" => encoding_rs::ISO_8859_14,
-        "15" => encoding_rs::ISO_8859_15,
-        "16" => encoding_rs::ISO_8859_16,
-        _ => return None,
-    })
 }
 
 /// How a set was chosen.
@@ -144,15 +163,36 @@ pub struct Charset {
     encoding: Encoding,
     choice: Choice,
     delimiters: Delimiters,
+    declared: Declared,
+}
+
+/// The sets that a message may switch to: those of all repetitions of MSH-18.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(super) struct Declared(u32);
+
+impl Declared {
+    /// Reads the repetitions of MSH-18.
+    pub(super) fn read<'a>(names: impl Iterator<Item = &'a [u8]>) -> Self {
+        let bits = names.fold(0, |bits, name| bits | Repertoire::declared(name));
+        // Back to ASCII is always allowed, but is nothing to switch to.
+        Self(if bits == 0 { 0 } else { bits | Repertoire::Ascii.bit() })
+    }
+
+    /// Whether there is a set to switch to by an escape sequence.
+    pub(super) const fn switches(self) -> bool {
+        self.0 != 0
+    }
 }
 
 impl Charset {
     /// Chooses for `message`.
     pub(super) fn choose(message: &Message<'_>, configured: Option<Encoding>) -> Self {
         let raw = message.raw();
-        let declared = message.header(18).repetition(1).bytes();
+        let field = message.header(18);
+        let declared = field.repetition(1).bytes();
         let name = std::str::from_utf8(declared).unwrap_or("?");
         let named = Encoding::named(name);
+        let switches = Declared::read(field.repetitions().map(|repetition| repetition.bytes()));
         let (encoding, choice) = match (configured, named) {
             (Some(encoding), _) if encoding.fits(raw) => (encoding, Choice::Configured),
             (_, Some(encoding)) if encoding.fits(raw) => (encoding, Choice::Declared),
@@ -160,7 +200,7 @@ impl Charset {
             (None, None) => guess(raw, Why::UnknownName),
             _ => guess(raw, Why::Contradicted),
         };
-        Self { encoding, choice, delimiters: message.delimiters() }
+        Self { encoding, choice, delimiters: message.delimiters(), declared: switches }
     }
 
     /// The set.
@@ -180,12 +220,40 @@ impl Charset {
 
     /// Reads `bytes`, a part of the message, and tells what was odd.
     pub fn read<'a>(&self, bytes: &'a [u8]) -> (Cow<'a, str>, EscapeFindings) {
+        if self.declared.switches()
+            && let Some(escape) = self.delimiters.escape
+            && memchr::memchr(escape, bytes).is_some()
+        {
+            return self.read_switched(bytes, escape);
+        }
         let (plain, findings) = unescape(bytes, &self.delimiters);
         let text = match plain {
             Cow::Borrowed(plain) => self.encoding.decode(plain),
             Cow::Owned(plain) => Cow::Owned(self.encoding.decode(&plain).into_owned()),
         };
         (text, findings)
+    }
+
+    fn read_switched<'a>(&self, bytes: &'a [u8], escape: u8) -> (Cow<'a, str>, EscapeFindings) {
+        let mut findings = EscapeFindings::default();
+        let (plain, taken) = switches::as_designations(bytes, escape, self.declared.0, |part| {
+            let (plain, found) = unescape(part, &self.delimiters);
+            findings.add(found);
+            plain
+        });
+        let text = match taken {
+            0 => self.encoding.decode(&plain).into_owned(),
+            _ => switches::decode(&plain, self.encoding).0,
+        };
+        (Cow::Owned(text), findings)
+    }
+
+    /// Why the set had to be guessed; none where it was known.
+    pub const fn guessed(&self) -> Option<Why> {
+        match self.choice {
+            Choice::Configured | Choice::Declared | Choice::Ascii => None,
+            Choice::Utf8(why) | Choice::Windows1252(why) => Some(why),
+        }
     }
 }
 

@@ -10,9 +10,10 @@
 
 use std::fmt;
 
-use memchr::{memchr2_iter, memchr3_iter};
+use memchr::memchr3_iter;
 
 use super::{
+    batch::is_header,
     delimiters::{Delimiters, is_delimiter, is_line_end},
     message::Message,
 };
@@ -78,6 +79,12 @@ impl Index {
         &self.findings
     }
 
+    /// Bytes that it keeps room for. They follow the largest message it was made of, not the number of messages, and
+    /// are given back after an unusually large one.
+    pub const fn room(&self) -> usize {
+        self.marks.capacity().saturating_add(self.starts.capacity()).saturating_mul(size_of::<u32>())
+    }
+
     /// How many segments there are.
     pub const fn segment_count(&self) -> usize {
         self.starts.len()
@@ -92,7 +99,7 @@ impl Index {
 
     /// Forgets what it held; room made for an unusually large message is given back.
     fn clear(&mut self) {
-        if self.marks.capacity() > MARKS_KEPT {
+        if self.marks.capacity() > MARKS_KEPT || self.starts.capacity() > MARKS_KEPT {
             self.marks = Vec::new();
             self.starts = Vec::new();
         }
@@ -164,6 +171,9 @@ impl Index {
         if self.starts.len() >= limits::SEGMENTS_MAX {
             return Err(ParseError { at: begin, expected: Expected::FewerSegments, found: Found::More });
         }
+        if self.findings.messages > limits::BATCH_MESSAGES_MAX {
+            return Err(ParseError { at: begin, expected: Expected::FewerMessages, found: Found::More });
+        }
         let name_end = self.marks.get(self.open.saturating_add(1)).map_or(end, |at| offset(*at));
         self.note_name(raw, begin, name_end);
         self.starts.push(mark(self.open));
@@ -212,7 +222,7 @@ pub struct Findings {
     pub unended: bool,
     /// Whether a byte order mark stood before the header.
     pub byte_order_mark: bool,
-    /// Headers: more than one means several messages, to be taken apart by [`split_messages`].
+    /// Headers: more than one means several messages, to be taken apart by [`split_messages`](super::split_messages).
     pub messages: u32,
     /// Segments whose name is not three capitals or digits.
     pub odd_names: u32,
@@ -276,6 +286,8 @@ pub enum Expected {
     FewerFields,
     /// Less than 4 GiB.
     FewerBytes,
+    /// No more than [`limits::BATCH_MESSAGES_MAX`] messages.
+    FewerMessages,
     /// The segment MSA.
     Acknowledgement,
 }
@@ -290,6 +302,7 @@ impl fmt::Display for Expected {
             Self::FewerSegments => "fewer segments",
             Self::FewerFields => "fewer fields",
             Self::FewerBytes => "fewer bytes",
+            Self::FewerMessages => "fewer messages in one frame",
             Self::Acknowledgement => "segment MSA",
         })
     }
@@ -359,31 +372,6 @@ impl fmt::Display for Found {
             Self::More => "more",
         })
     }
-}
-
-/// Takes the messages of one frame apart: each begins at a segment `MSH` and reaches up to the next one. What stands
-/// before the first belongs to the first. Gives no range where there is no such segment.
-pub fn split_messages(raw: &[u8]) -> Vec<std::ops::Range<usize>> {
-    let after_mark = if raw.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-    let lines = memchr2_iter(b'\r', b'\n', raw).map(|end| end.saturating_add(1));
-    let mut headers = std::iter::once(after_mark).chain(lines).filter(|begin| is_header(raw, *begin));
-    let mut ranges = Vec::new();
-    let mut begin = 0;
-    if headers.next().is_none() {
-        return ranges;
-    }
-    for next in headers {
-        ranges.push(begin..next);
-        begin = next;
-    }
-    ranges.push(begin..raw.len());
-    ranges
-}
-
-/// Whether a segment that begins at `begin` is a message header: `MSH` and a separator.
-fn is_header(raw: &[u8], begin: usize) -> bool {
-    let segment = raw.get(begin..).unwrap_or_default();
-    matches!(segment, [b'M', b'S', b'H', separator, ..] if is_delimiter(*separator))
 }
 
 /// An offset as it is kept; [`Index::parse`] refuses bytes beyond its range.

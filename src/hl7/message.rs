@@ -116,9 +116,19 @@ impl<'a> Message<'a> {
         self.header(11).bytes
     }
 
+    /// MSH-11, its first component.
+    pub fn processing_component(&self) -> &'a [u8] {
+        self.header(11).component(1).bytes
+    }
+
     /// MSH-12, its first component.
     pub fn version(&self) -> &'a [u8] {
         self.header(12).component(1).bytes
+    }
+
+    /// MSH-13.
+    pub fn sequence_number(&self) -> &'a [u8] {
+        self.header(13).bytes
     }
 
     /// MSH-15.
@@ -208,11 +218,12 @@ impl<'a> Segment<'a> {
         Value::of(component.subcomponent(usize::from(subcomponent)))
     }
 
-    /// MSH-1 is the separator that the other fields are counted by.
+    /// MSH-1 is the separator that the other fields are counted by; a line `MSH` alone has none.
     fn header_field(&self, number: usize) -> Field<'a> {
         let bytes = match number {
             0 => &[],
-            1 => self.mark(1).map_or(&[][..], |at| self.between(at, at.saturating_add(1))),
+            1 if self.field_count() > 1 => self.mark(1).map_or(&[][..], |at| self.between(at, at.saturating_add(1))),
+            1 => &[],
             _ => self.after_separator(number.saturating_sub(1)),
         };
         let delimiters = if number <= 2 { self.delimiters.literal() } else { self.delimiters };
@@ -258,6 +269,11 @@ macro_rules! part {
             /// All its bytes, as they came.
             pub const fn bytes(&self) -> &'a [u8] {
                 self.bytes
+            }
+
+            /// Whether its sender cut it off: the truncation character stands at its end (HL7 v2.7 chapter 2, 2.5.5.2).
+            pub fn is_truncated(&self) -> bool {
+                self.delimiters.truncation.is_some_and(|mark| self.bytes.last() == Some(&mark))
             }
 
             /// What it says, taken as a whole.

@@ -4,20 +4,23 @@
 //! PID  Patient identification
 //!   PID-3     Patient identifiers   9999^^^xx
 //!   PID-3[2]  Patient identifiers   99^^^xxx
+//!     .1      Id                    99
 //! ```
+//! Names are those of the dictionary, in the version that the message names. A code of a known table is shown with its
+//! meaning, where the code itself may be seen; `""` is shown as what it does: it deletes. What is absent is not shown.
 //!
 //! Values are masked unless asked otherwise: letters become `x`, digits `9`, what separates them stays, so that the
 //! shape can be judged without the data (INV-05). Fields that hold only codes of the protocol are shown as they are.
 //! Control and direction characters never reach the terminal. Does not check the message.
 
-mod names;
-
 use std::{borrow::Cow, collections::HashMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use self::names::SegmentNames;
-use super::{Charset, Encoding, Field, Message, Segment};
+use super::{
+    Charset, Encoding, Message, Repetition, Segment,
+    dictionary::{self, Dictionary, Version},
+};
 
 /// Whether values are hidden.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,36 +60,123 @@ pub struct FieldLayout {
     pub name: Cow<'static, str>,
     /// What it says, unescaped, with its inner delimiters.
     pub value: String,
+    /// Its data type; empty where not known.
+    #[serde(rename = "type", default, skip_serializing_if = "str::is_empty")]
+    pub data_type: Cow<'static, str>,
+    /// The number of the table of its codes, such as `0001`; empty where it has none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub table: String,
+    /// What its code means; empty where not known or not to be seen.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub meaning: Cow<'static, str>,
+    /// Its components that say something, where it has more than one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<ComponentLayout>,
+}
+
+/// One component laid out.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComponentLayout {
+    /// Its number.
+    pub number: usize,
+    /// What it is; empty where not known.
+    pub name: Cow<'static, str>,
+    /// What it says, unescaped, with its inner delimiters.
+    pub value: String,
+    /// What its code means; empty where not known or not to be seen.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub meaning: Cow<'static, str>,
 }
 
 /// Lays `message` out; `configured` is the link's character set, where it has one.
 pub fn lay_out(message: &Message<'_>, masking: Masking, configured: Option<Encoding>) -> Layout {
     let charset = message.charset(configured);
+    let version = Version::near(message.version());
     let mut occurrences = HashMap::new();
     let segments = message.segments().map(|segment| {
         let occurrence: &mut usize = occurrences.entry(segment.name()).or_default();
         *occurrence += 1;
-        lay_out_segment(&segment, *occurrence, masking, &charset)
+        lay_out_segment(&segment, *occurrence, &Look { masking, charset: &charset, version })
     });
     Layout { charset: charset.encoding().name().into(), segments: segments.collect() }
 }
 
-fn lay_out_segment(segment: &Segment<'_>, occurrence: usize, masking: Masking, charset: &Charset) -> SegmentLayout {
-    let known = names::of(segment.name());
-    let name = segment_name(segment, masking, charset);
+/// How the parts of one message are looked at.
+#[derive(Clone, Copy)]
+struct Look<'c> {
+    masking: Masking,
+    charset: &'c Charset,
+    version: Version,
+}
+
+fn lay_out_segment(segment: &Segment<'_>, occurrence: usize, look: &Look<'_>) -> SegmentLayout {
+    let known = Dictionary::standard().segment(segment.name());
+    let name = segment_name(segment, look.masking, look.charset);
     let place = if occurrence > 1 { format!("{name}[{occurrence}]") } else { name.clone() };
     let mut fields = Vec::new();
     for number in 1..=segment.field_count() {
-        let masking = if known.is_some_and(|names| names.is_open(number)) { Masking::Clear } else { masking };
-        let title = known.map_or("", |names| names.field(number));
-        let field = segment.field(number);
-        for (repetition, value) in (1..).zip(values(&field, masking, charset)) {
+        let is_open = known.is_some_and(|known| known.is_open(number));
+        let look = Look { masking: if is_open { Masking::Clear } else { look.masking }, ..*look };
+        let definition = known.and_then(|known| known.field(number));
+        let kind = if segment.is("OBX") && number == 5 {
+            Dictionary::standard().type_named(segment.field(2).bytes())
+        } else {
+            definition.and_then(|field| field.kind(look.version))
+        };
+        for (repetition, written) in (1..).zip(segment.field(number).repetitions()) {
             let path =
                 if repetition > 1 { format!("{place}-{number}[{repetition}]") } else { format!("{place}-{number}") };
-            fields.push(FieldLayout { path, name: title.into(), value });
+            fields.push(lay_out_field(path, &written, definition, kind, &look));
         }
     }
-    SegmentLayout { name, title: known.map_or("", SegmentNames::title).into(), fields }
+    SegmentLayout { name, title: known.map_or("", |known| known.title).into(), fields }
+}
+
+fn lay_out_field(
+    path: String,
+    written: &Repetition<'_>,
+    definition: Option<&'static dictionary::Field>,
+    kind: Option<dictionary::TypeId>,
+    look: &Look<'_>,
+) -> FieldLayout {
+    let kind = kind.and_then(|kind| Dictionary::standard().data_type(kind));
+    let count = written.components().filter(|component| !component.bytes().is_empty()).count();
+    let has_parts = kind.is_some_and(|kind| kind.component_count(look.version) > 0);
+    let mut components = Vec::new();
+    for (number, component) in (1..).zip(written.components()).filter(|_| has_parts && count > 1) {
+        if component.bytes().is_empty() {
+            continue;
+        }
+        let definition = kind.and_then(|kind| kind.component(number, look.version));
+        components.push(ComponentLayout {
+            number,
+            name: definition.map_or("", |field| field.name).into(),
+            value: hide(look.charset.text(component.bytes()), look.masking),
+            meaning: meaning(component.bytes(), definition, look).into(),
+        });
+    }
+    FieldLayout {
+        path,
+        name: definition.map_or("", |field| field.name).into(),
+        value: hide(look.charset.text(written.bytes()), look.masking),
+        data_type: kind.map_or("", |kind| kind.name).into(),
+        table: definition
+            .and_then(|field| field.table(look.version))
+            .map_or_else(String::new, |table| format!("{table:04}")),
+        meaning: if components.is_empty() { meaning(written.bytes(), definition, look) } else { "" }.into(),
+        components,
+    }
+}
+
+/// What a code means, where the code may be seen.
+fn meaning(bytes: &[u8], definition: Option<&'static dictionary::Field>, look: &Look<'_>) -> &'static str {
+    let table = definition.and_then(|field| field.table(look.version));
+    let table =
+        table.filter(|_| look.masking == Masking::Clear).and_then(|number| Dictionary::standard().table(number));
+    let code = std::str::from_utf8(bytes).unwrap_or_default();
+    let meaning = table.and_then(|table| table.meaning(code));
+    // `2.5.1 (release 2.5.1)` says nothing.
+    meaning.filter(|meaning| !meaning.ends_with(code)).unwrap_or_default()
 }
 
 /// The name; a line that is no segment may be a piece of data, and is hidden like data.
@@ -95,11 +185,6 @@ fn segment_name(segment: &Segment<'_>, masking: Masking, charset: &Charset) -> S
     let text = charset.text(name);
     let plain = name.len() == 3 && name.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
     if plain { text.into_owned() } else { hide(text, masking) }
-}
-
-/// What the repetitions say; nothing where the field is empty.
-fn values(field: &Field<'_>, masking: Masking, charset: &Charset) -> impl Iterator<Item = String> {
-    field.repetitions().map(move |repetition| hide(charset.text(repetition.bytes()), masking))
 }
 
 fn hide(text: Cow<'_, str>, masking: Masking) -> String {
@@ -123,7 +208,11 @@ impl fmt::Display for Layout {
             writeln!(f, "{}  {}", printable(&segment.name), segment.title)?;
             for field in &segment.fields {
                 let path = printable(&field.path);
-                writeln!(f, "  {path:<12} {:<32} {}", field.name, printable(&field.value))?;
+                writeln!(f, "  {path:<12} {:<32} {}", field.name, Said(&field.value, &field.meaning, &field.table))?;
+                for part in &field.components {
+                    let number = format!(".{}", part.number);
+                    writeln!(f, "    {number:<10}   {:<30} {}", part.name, Said(&part.value, &part.meaning, ""))?;
+                }
             }
         }
         Ok(())
@@ -133,6 +222,20 @@ impl fmt::Display for Layout {
 impl fmt::Debug for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Layout({} segments)", self.segments.len())
+    }
+}
+
+/// A value with what its code means; a null as what it does.
+struct Said<'t>(&'t str, &'t str, &'t str);
+
+impl fmt::Display for Said<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0, self.1, self.2) {
+            ("\"\"", ..) => f.write_str("\"\" (delete)"),
+            (value, "", _) => f.write_str(&printable(value)),
+            (value, meaning, "") => write!(f, "{} ({meaning})", printable(value)),
+            (value, meaning, table) => write!(f, "{} ({meaning}, table {table})", printable(value)),
+        }
     }
 }
 
@@ -221,6 +324,27 @@ mod tests {
     }
 
     #[test]
+    fn explains_codes_components_and_nulls() {
+        let raw =
+            b"MSH|^~\\&|A||||1||ADT^A03|1|P|2.5\rPID|1||7^^^GH&1.2&ISO^MR||\"\"||\"\"|F\rPV1|1|I|W^1||||||||||||A2\r";
+        let text = shown(raw, Masking::Clear).to_string();
+        for line in [
+            "  PID-3        Patient identifier list          7^^^GH&1.2&ISO^MR\n    .1           Id                             7\n",
+            "    .4           Assigning authority            GH&1.2&ISO\n",
+            "    .5           Type of id                     MR (medical record number)\n",
+            "  PID-7        Date of birth                    \"\" (delete)\n",
+            "  PID-8        Administrative sex               F (female, table 0001)\n",
+            "  PV1-15       Ambulatory status                A2 (wheelchair or stretcher bound, table 0009)\n",
+        ] {
+            assert!(text.contains(line), "{line} in\n{text}");
+        }
+        let masked = shown(raw, Masking::Masked);
+        let identifier = &masked.segments[1].fields[1];
+        assert_eq!((&*identifier.data_type, &*identifier.components[2].meaning), ("CX", ""));
+        assert!(!masked.to_string().contains("medical record"));
+    }
+
+    #[test]
     fn hides_what_is_no_segment() {
         let layout = shown(b"MSH|^~\\&|A\rNTE|1||first\nMrs Secret 17 lives\nZZ9|secret\r", Masking::Masked);
         let text = layout.to_string();
@@ -244,7 +368,7 @@ mod tests {
         for (sample, raw) in CORPUS {
             let layout = shown(raw, Masking::Masked);
             for segment in &layout.segments {
-                let local = segment.name.starts_with('Z') || ["RGS", "AIS", "QRD"].contains(&segment.name.as_str());
+                let local = segment.name.starts_with('Z');
                 assert!(local || !segment.title.is_empty(), "{sample} {}", segment.name);
                 assert!(
                     local || segment.fields.iter().all(|field| !field.name.is_empty()),

@@ -68,6 +68,14 @@ fn answers_for_the_header_directly() {
 }
 
 #[test]
+fn finds_no_field_separator_in_a_header_that_is_its_name_alone() {
+    let raw = b"MSH|^~\\&|A\rMSH\rMSH|\r";
+    let index = Index::of(raw).unwrap();
+    let firsts: Vec<&[u8]> = index.message(raw).segments().map(|segment| segment.field(1).bytes()).collect();
+    assert_eq!(firsts, [&b"|"[..], b"", b"|"]);
+}
+
+#[test]
 fn walks_segments_and_parts() {
     let index = Index::of(ADT).unwrap();
     let message = index.message(ADT);
@@ -230,15 +238,21 @@ fn reads_escapes() {
         ("a\\F\\b\\S\\c\\R\\d\\T\\e\\E\\f\\P\\g", "a|b^c~d&e\\f#g", 0, 0),
         ("\\X0D0A\\", "\r\n", 0, 0),
         ("\\X4a4B\\", "JK", 0, 0),
+        ("\\x0d 0a\\", "\r\n", 0, 0),
+        ("\\X 4a\\", "J", 0, 0),
+        ("\\X4 a\\", "\\X4 a\\", 1, 0),
         ("\\X\\", "\\X\\", 1, 0),
         ("\\X4\\", "\\X4\\", 1, 0),
         ("\\XZZ\\", "\\XZZ\\", 1, 0),
         ("one\\.br\\two\\.sp2\\three\\.sk3\\four\\.ce\\", "one\ntwo\n\nthree   four\n", 0, 0),
-        ("\\.in+4\\x\\.ti-4\\\\.fi\\\\.nf\\", "x", 0, 0),
-        ("\\.sp999999999999999999999\\", "\\.sp999999999999999999999\\", 1, 0),
+        ("\\.in+4\\x\\.br\\y\\.ti-4\\z\\.fi\\\\.nf\\", "    x\n    yz", 0, 0),
+        ("\\.ti2\\x\\.br\\y\\.br\\\\.ti 1\\z", "  x\ny\n z", 0, 0),
+        ("\\.in4\\x\\.br\\\\.in-1\\y\\.br\\\\.in\\z", "    x\n   y\nz", 0, 0),
+        ("\\.SP 1\\x\\.BR\\", "\nx\n", 0, 0),
+        ("\\.sp1x\\\\.sp+\\", "\\.sp1x\\\\.sp+\\", 2, 0),
         ("\\.zz\\\\.b\\", "\\.zz\\\\.b\\", 2, 0),
         ("\\H\\loud\\N\\", "loud", 0, 0),
-        ("\\Z12\\\\C2842\\\\M244242\\", "\\Z12\\\\C2842\\\\M244242\\", 3, 0),
+        ("\\Z12\\\\C2842\\\\M244242\\", "\\Z12\\\\C2842\\\\M244242\\", 0, 0),
         ("\\Q\\x", "\\Q\\x", 1, 0),
         ("\\\\", "\\\\", 1, 0),
         ("C:\\temp", "C:\\temp", 0, 1),
@@ -247,10 +261,13 @@ fn reads_escapes() {
     ] {
         let (bytes, findings) = unescape(text.as_bytes(), &delimiters);
         assert_eq!(std::str::from_utf8(&bytes).unwrap(), expected, "{text}");
-        assert_eq!(findings, EscapeFindings { unknown, unclosed }, "{text}");
+        assert_eq!((findings.unknown, findings.unclosed), (unknown, unclosed), "{text}");
     }
-    let long = unescape(b"\\.sp99999\\", &delimiters).0.len();
-    assert_eq!(long, 80);
+    for long in [&b"\\.sp99999\\"[..], b"\\.sp999999999999999999999\\", b"\\.sk81\\", b"\\.in+99\\"] {
+        assert!(unescape(long, &delimiters).0.len() <= 80);
+    }
+    let (_, kept) = unescape(b"\\Z12\\\\C2842\\\\M244242\\", &delimiters);
+    assert_eq!((kept.local, kept.switches), (1, 2));
 }
 
 #[test]
@@ -293,7 +310,7 @@ fn chooses_the_character_set_and_tells_how() {
         ("ASCII", utf8, None, "M\u{fc}ller \u{20ac}", Choice::Utf8(Why::Contradicted)),
         ("UNICODE UTF-8~ISO IR87", utf8, None, "M\u{fc}ller \u{20ac}", Choice::Declared),
         ("garbage", utf8, None, "M\u{fc}ller \u{20ac}", Choice::Utf8(Why::UnknownName)),
-        ("ISO IR87", latin, None, "M\u{fc}ller \u{20ac}", Choice::Windows1252(Why::UnknownName)),
+        ("ISO IR87", latin, None, "M\u{fc}ller \u{20ac}", Choice::Windows1252(Why::Contradicted)),
         ("UNICODE UTF-8", b"\\XFC\\", None, "\u{fc}", Choice::Declared),
         ("8859/1", latin, Some("UTF-8"), "M\u{fc}ller \u{80}", Choice::Declared),
         ("", latin, Some("UTF-8"), "M\u{fc}ller \u{20ac}", Choice::Windows1252(Why::Contradicted)),

@@ -119,6 +119,21 @@ impl<'a> Fields<'a> {
         Self { section, title, table, header }
     }
 
+    /// Takes the table for one of another section of its kind.
+    pub(super) const fn read_as(&mut self, section: &'static Section) {
+        self.section = section;
+    }
+
+    /// The text of a key and its place, before it is read, where it is text.
+    pub(super) fn word(&self, key: &str) -> Option<(&'a str, Place)> {
+        word_of(self.table, key, self.header.file)
+    }
+
+    /// The text of a key of a table within this one, and its place.
+    pub(super) fn inner_word(&self, table: &str, key: &str) -> Option<(&'a str, Place)> {
+        word_of(self.table.get(table)?.get_ref().as_table()?, key, self.header.file)
+    }
+
     /// Reads a key. `None` is a fault that was complained of, or an absent key that has no default.
     pub(super) fn read<F: Form>(&self, key: &Key<F>, found: &mut Complaints) -> Option<F::Out> {
         debug_assert!(self.section.keys.iter().any(|known| known.name() == key.name), "{} is declared", key.name);
@@ -189,6 +204,11 @@ impl<'a> Fields<'a> {
             found.push(complaint);
         }
     }
+}
+
+fn word_of<'a>(table: &'a DeTable<'a>, key: &str, file: usize) -> Option<(&'a str, Place)> {
+    let value = table.get(key)?;
+    Some((value.get_ref().as_str()?, Place { file, span: value.span() }))
 }
 
 /// Reads a TOML value that stands in a declaration.

@@ -13,10 +13,12 @@ use super::{
 };
 use crate::settings::{SecretRef, complaint::Complaints};
 
+pub(super) mod answering;
 pub(super) mod appliance;
 pub(super) mod destination;
 pub(super) mod flow;
 pub(super) mod link;
+pub(super) mod target;
 
 /// The version of the format.
 pub(super) const VERSION: i64 = 1;
@@ -26,14 +28,22 @@ pub(super) static SINGLE: [&Section; 4] =
     [&appliance::GURNEY, &appliance::STORE, &appliance::METRICS, &appliance::CONSOLE];
 
 /// Tables that stand once per name: `[mllp.ehr]`.
-pub(super) static NAMED: [&Section; 5] =
-    [&link::MLLP, &link::SERIAL, &destination::HTTP, &destination::FHIR, &flow::FLOW];
+pub(super) static NAMED: [&Section; 6] =
+    [&link::MLLP, &link::SERIAL, &destination::HTTP, &destination::FHIR, &target::FOLDER, &flow::FLOW];
+
+/// Destinations of kinds that sources have too, with the names of their forms in the schema: a table is read as one
+/// of these where a flow sends to it.
+pub(super) static TARGETS: [(&str, &Section); 3] =
+    [("mllp-connect", &target::MLLP_CONNECT), ("mllp-deliver", &target::MLLP_DELIVER), ("folder", &target::FOLDER)];
+
+/// Whether a section is one of [`TARGETS`].
+pub(super) fn is_target(section: &Section) -> bool {
+    TARGETS.iter().any(|(_, target)| std::ptr::eq(*target, section))
+}
 
 /// Kinds of the format that this version cannot do.
-pub(super) const LATER: [&str; 12] = [
-    "cad", "http_in", "folder", "json", "uplink", "contact", "identity", "consent", "cluster", "backup", "pair",
-    "profile",
-];
+pub(super) const LATER: [&str; 11] =
+    ["cad", "http_in", "json", "uplink", "contact", "identity", "consent", "cluster", "backup", "pair", "profile"];
 
 const LABEL: Spelled<String> = Spelled { wanted: "a name", parse: words::label, pattern: Some("^[a-z0-9-]{1,40}$") };
 const PROSE: Spelled<String> = Spelled { wanted: "text", parse: words::prose, pattern: None };

@@ -12,6 +12,7 @@ use toml::{
 
 use super::{
     complaint::{Complaint, Complaints, Ground, quoted},
+    ends,
     fields::{Fields, Section},
     keys,
     place::{Place, Sources},
@@ -32,6 +33,14 @@ pub(super) struct Entry<'a> {
     /// Where its name, or its kind, stands.
     pub(super) place: Place,
     pub(super) fields: Fields<'a>,
+}
+
+impl Entry<'_> {
+    /// Takes the table for one of another section of its kind.
+    pub(super) const fn read_as(&mut self, section: &'static Section) {
+        self.section = section;
+        self.fields.read_as(section);
+    }
 }
 
 /// Reads a file as TOML as far as it can be read.
@@ -151,6 +160,7 @@ pub(super) fn entries<'a>(roots: &'a [Root<'a>], found: &mut Complaints) -> Vec<
         all.extend(of_file);
     }
     refuse_second_definitions(&mut all, found);
+    ends::assign(&mut all, found);
     for entry in &all {
         entry.fields.complain_of_unknown(found);
     }

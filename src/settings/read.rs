@@ -15,11 +15,14 @@ use super::{
 };
 use crate::units::{ByteCount, limits};
 
+mod answering;
 mod destinations;
 mod flows;
 mod links;
 mod network;
+mod targets;
 
+use answering::AckTarget;
 use destinations::NamedDestination;
 use network::Listening;
 
@@ -52,6 +55,9 @@ pub fn read(files: &[(String, String)], known: &Known<'_>) -> Result<Checked, Fa
     }
 }
 
+/// What a destination is called in messages.
+const DESTINATION: &str = "destination";
+
 /// What is collected while the tables are read.
 struct Reader<'k> {
     found: Complaints,
@@ -61,6 +67,7 @@ struct Reader<'k> {
     devices: Vec<(PathBuf, Place)>,
     /// The largest `frame_max` and where it stands.
     largest_frame: Option<(ByteCount, Place)>,
+    ack_targets: Vec<AckTarget>,
 }
 
 /// Name of a link, and where it stands.
@@ -73,12 +80,20 @@ impl<'k> Reader<'k> {
     fn new(found: Complaints, known: &'k Known<'k>) -> Self {
         let now = jiff::Timestamp::from_millisecond(known.now.0).unwrap_or_default();
         let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
-        Self { found, known, today, listeners: Vec::new(), devices: Vec::new(), largest_frame: None }
+        Self {
+            found,
+            known,
+            today,
+            listeners: Vec::new(),
+            devices: Vec::new(),
+            largest_frame: None,
+            ack_targets: Vec::new(),
+        }
     }
 
     fn settings(&mut self, entries: &[Entry<'_>]) -> Option<Settings> {
         let links = self.of(entries, &["mllp", "serial"], "source");
-        let destinations = self.of(entries, &["http", "fhir"], "destination");
+        let destinations = self.of(entries, &["http", "fhir"], DESTINATION);
         let flows = self.of(entries, &["flow"], "flow");
         let link_names = links.iter().map(|entry| NamedLink { name: entry.name, place: entry.place.clone() });
         let link_names: Vec<_> = link_names.collect();
@@ -86,7 +101,7 @@ impl<'k> Reader<'k> {
 
         let site = self.site(entries);
         let store = self.store(entries);
-        let links: Vec<_> = links.iter().map(|entry| self.link(entry)).collect();
+        let links: Vec<_> = links.iter().map(|entry| self.link(entry, &destination_names)).collect();
         let destinations: Vec<_> = destinations.iter().map(|entry| self.destination(entry)).collect();
         let flows = self.flows(&flows, &link_names, &destination_names);
         let metrics = single(entries, "metrics").and_then(|entry| self.metrics(entry));
@@ -95,12 +110,13 @@ impl<'k> Reader<'k> {
         self.refuse_shared_devices();
         let (store, limit_place) = store?;
         self.refuse_frames_beyond_store(store.limit, &limit_place);
-        let (site, node, zone, maps) = site?;
+        let Site { site, node, zone, maps, profiles } = site?;
         Some(Settings {
             site,
             node,
             zone,
             maps,
+            profiles,
             store,
             links: links.into_iter().collect::<Option<_>>()?,
             destinations: destinations.into_iter().collect::<Option<_>>()?,
@@ -110,9 +126,14 @@ impl<'k> Reader<'k> {
         })
     }
 
-    /// The tables of these kinds, which share their names and their bound.
+    /// The tables of these kinds, which share their names and their bound. Those that are destinations by their use
+    /// are so whatever their kind.
     fn of<'e>(&mut self, entries: &'e [Entry<'e>], kinds: &[&str], role: &str) -> Vec<&'e Entry<'e>> {
-        let mut all: Vec<_> = entries.iter().filter(|entry| kinds.contains(&entry.section.kind)).collect();
+        let is_one = |entry: &&Entry<'_>| match keys::is_target(entry.section) {
+            true => role == DESTINATION,
+            false => kinds.contains(&entry.section.kind),
+        };
+        let mut all: Vec<_> = entries.iter().filter(is_one).collect();
         if let Some(first_too_many) = all.get(limits::NAMES_MAX) {
             let message = format!("there are more than {} {role}s", limits::NAMES_MAX);
             self.found.push(Complaint::new(first_too_many.place.clone(), message).help("take some away"));
@@ -137,13 +158,14 @@ impl<'k> Reader<'k> {
         entry
     }
 
-    fn site(&mut self, entries: &[Entry<'_>]) -> Option<(String, String, String, Option<PathBuf>)> {
+    fn site(&mut self, entries: &[Entry<'_>]) -> Option<Site> {
         let fields = &self.needed(entries, "gurney", "`site` and `node`")?.fields;
         let site = fields.read(&appliance::SITE, &mut self.found);
         let node = fields.read(&appliance::NODE, &mut self.found);
         let zone = fields.read(&appliance::SITE_ZONE, &mut self.found);
         let maps = fields.read(&appliance::MAPS, &mut self.found);
-        Some((site?, node?, zone?, maps))
+        let profiles = fields.read(&appliance::PROFILES, &mut self.found);
+        Some(Site { site: site?, node: node?, zone: zone?, maps, profiles })
     }
 
     /// The store, and where its limit stands.
@@ -210,6 +232,15 @@ impl<'k> Reader<'k> {
         self.found
             .push(complaint.help("make `limit` at least twice the largest `frame_max`; a day's messages should fit"));
     }
+}
+
+/// The table `[gurney]`.
+struct Site {
+    site: String,
+    node: String,
+    zone: String,
+    maps: Option<PathBuf>,
+    profiles: Option<PathBuf>,
 }
 
 fn single<'e>(entries: &'e [Entry<'e>], kind: &str) -> Option<&'e Entry<'e>> {

@@ -9,13 +9,17 @@ use super::{fields::Section, keys};
 
 /// The JSON Schema of the configuration.
 pub fn schema() -> Json {
-    let reference = |section: &&Section| json!({"$ref": format!("#/$defs/{}", section.kind)});
+    let named = |name: &str| json!({"$ref": format!("#/$defs/{name}")});
+    let reference = |section: &&Section| named(section.kind);
     let by_name = |section: &&Section| {
+        let also = keys::TARGETS.iter().filter(|(name, target)| target.kind == section.kind && *name != section.kind);
+        let mut forms: Vec<_> = std::iter::once(reference(section)).chain(also.map(|(name, _)| named(name))).collect();
+        let table = if forms.len() > 1 { json!({"anyOf": forms}) } else { forms.remove(0) };
         json!({
             "type": "object",
             "description": section.doc,
             "propertyNames": {"pattern": "^[a-z0-9-]{1,40}$"},
-            "additionalProperties": reference(section),
+            "additionalProperties": table,
         })
     };
     let mut properties = Map::new();
@@ -23,7 +27,8 @@ pub fn schema() -> Json {
     properties.extend(keys::SINGLE.iter().map(|section| (section.kind.to_owned(), reference(section))));
     properties.extend(keys::NAMED.iter().map(|section| (section.kind.to_owned(), by_name(section))));
     let all = keys::SINGLE.iter().chain(&keys::NAMED);
-    let definitions: Map<_, _> = all.map(|section| (section.kind.to_owned(), section.schema())).collect();
+    let mut definitions: Map<_, _> = all.map(|section| (section.kind.to_owned(), section.schema())).collect();
+    definitions.extend(keys::TARGETS.iter().map(|(name, section)| ((*name).to_owned(), section.schema())));
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Configuration of Gurney",

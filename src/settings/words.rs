@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    Mapping, Network, Parity, SecretRef, TypePattern,
+    Mapping, Network, Parity, ProfileRef, SecretRef, TypePattern,
     complaint::quoted,
     suggest::{did_you_mean, nearest},
 };
@@ -286,6 +286,53 @@ pub(super) fn endpoint(text: &str) -> Read<Endpoint> {
     Ok(Endpoint { url: text.to_owned(), is_encrypted, is_loopback: is_loopback(host) })
 }
 
+/// A peer that is connected to, and how far it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct PeerAddress {
+    pub(super) address: String,
+    pub(super) is_loopback: bool,
+}
+
+/// Reads `host:port` of a peer: a name, an IPv4 address, or an IPv6 address in brackets.
+pub(super) fn peer(text: &str) -> Read<PeerAddress> {
+    let wrong = |help: &str| Wrong::new(format!("{} is not a host and port", quoted(text)), help);
+    let example =
+        "write host and port, such as \"lab.hospital.example:6661\", \"10.20.8.7:6661\" or \"[2001:db8::7]:6661\"";
+    if text.contains("://") {
+        return Err(wrong("leave out everything up to ://; MLLP has no URLs"));
+    }
+    let has_port = text.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
+    match host_of(text) {
+        Some(host) if has_port => Ok(PeerAddress { address: text.to_owned(), is_loopback: is_loopback(host) }),
+        Some(_) => Err(wrong("the port is missing: write it after a colon; most receivers use 2575 or 6661")),
+        None => Err(wrong(example)),
+    }
+}
+
+/// Reads the name or address of a host.
+pub(super) fn host(text: &str) -> Read<String> {
+    match host_of(text) {
+        Some(host) if host == text => Ok(text.to_owned()),
+        _ => Err(Wrong::new(
+            format!("{} is not a host name", quoted(text)),
+            "write a name such as \"lab.hospital.example\"",
+        )),
+    }
+}
+
+/// Reads the end of a file name.
+pub(super) fn suffix(text: &str) -> Read<String> {
+    const SUFFIX_BYTES_MAX: usize = 16;
+    let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if !is_plain || text.len() > SUFFIX_BYTES_MAX || text.eq_ignore_ascii_case("tmp") {
+        return Err(Wrong::new(
+            format!("{} is not a suffix for files", quoted(text)),
+            "write 1 to 16 letters and digits without a dot, such as \"hl7\"; tmp is what unfinished files have",
+        ));
+    }
+    Ok(text.to_owned())
+}
+
 /// The host of `host:port`, if both are well-formed.
 fn host_of(authority: &str) -> Option<&str> {
     let (host, port) = match authority.rsplit_once(':') {
@@ -374,6 +421,19 @@ pub(super) fn mapping(text: &str) -> Read<Mapping> {
     }
 }
 
+/// Reads `name@version` of a conformance profile.
+pub(super) fn profile(text: &str) -> Read<ProfileRef> {
+    let version =
+        text.rsplit_once('@').and_then(|(_, version)| version.parse::<u32>().ok()).filter(|version| *version > 0);
+    match (label(text.rsplit_once('@').map_or(text, |(name, _)| name)), version) {
+        (Ok(name), Some(version)) => Ok(ProfileRef { name, version }),
+        _ => Err(Wrong::new(
+            format!("{} is not a profile", quoted(text)),
+            "write a profile with its version, such as \"adt-feed@1\"".to_owned(),
+        )),
+    }
+}
+
 /// Reads `*`, `ADT^*` or `ADT^A03` (HL7 v2.5.1 chapter 2, MSH-9; tables 0076 and 0003).
 pub(super) fn type_pattern(text: &str) -> Read<TypePattern> {
     if text == "*" {
@@ -396,6 +456,26 @@ pub(super) fn type_pattern(text: &str) -> Read<TypePattern> {
         _ => "write \"ADT^A03\" for one event, \"ADT^*\" for all of a message, or \"*\" for everything".to_owned(),
     };
     Err(Wrong::new(format!("{} is not a message type", quoted(text)), help))
+}
+
+/// Reads a version of HL7 as MSH-12 has it, `2.5.1` (table 0104).
+pub(super) fn hl7_version(text: &str) -> Read<String> {
+    let is_number = |part: &str| !part.is_empty() && part.len() <= 3 && part.bytes().all(|byte| byte.is_ascii_digit());
+    let parts: Vec<&str> = text.split('.').collect();
+    if parts.first() == Some(&"2") && matches!(parts.len(), 2 | 3) && parts.iter().all(|part| is_number(part)) {
+        return Ok(text.to_owned());
+    }
+    let help = "write it as MSH-12 has it, such as \"2.3\" or \"2.5.1\"";
+    Err(Wrong::new(format!("{} is not a version of HL7 v2", quoted(text)), help))
+}
+
+/// Reads a processing id as MSH-11 has it (table 0103).
+pub(super) fn processing_id(text: &str) -> Read<String> {
+    if text.len() == 1 && text.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        return Ok(text.to_owned());
+    }
+    let help = "write P (production), T (training) or D (debugging)";
+    Err(Wrong::new(format!("{} is not a processing id", quoted(text)), help))
 }
 
 /// Reads a day, `2027-06-30`.

@@ -12,12 +12,13 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use tokio::sync::oneshot;
 
 use super::{
-    Error, Plan, open_reader,
-    rows::{lane, priority},
+    Error, Plan, answers, open_reader,
+    rows::{lane, priority, verdict},
     threads::Threads,
 };
 use crate::{
     delivery::Want,
+    flow::{Fate, Verdict},
     ids::{JournalId, OutboxId},
     settings::Priority,
     units::Timestamp,
@@ -179,6 +180,10 @@ pub struct Stored {
     pub received_at: Timestamp,
     /// Message code and trigger.
     pub kind: String,
+    /// What its sender was told.
+    pub verdict: Verdict,
+    /// What became of the deliveries that its acknowledgement waited for.
+    pub fate: Fate,
     /// SHA-256 of its content.
     pub content_hash: [u8; 32],
     /// The message, byte by byte.
@@ -191,7 +196,10 @@ pub struct Stored {
 /// Those of SQLite.
 pub fn message(connection: &Connection, id: JournalId) -> Result<Option<Stored>, rusqlite::Error> {
     connection
-        .prepare_cached("SELECT link, received_at, kind, content_hash, raw FROM journal WHERE id = ?1")?
+        .prepare_cached(
+            "SELECT link, received_at, kind, content_hash, raw, verdict,
+                    (SELECT refusal FROM awaited WHERE awaited.journal = journal.id) FROM journal WHERE id = ?1",
+        )?
         .query_row([id.0], |row| {
             Ok(Stored {
                 id,
@@ -200,6 +208,8 @@ pub fn message(connection: &Connection, id: JournalId) -> Result<Option<Stored>,
                 kind: row.get(2)?,
                 content_hash: row.get(3)?,
                 raw: row.get(4)?,
+                verdict: verdict(row.get(5)?),
+                fate: answers::fate(row.get(6)?),
             })
         })
         .optional()

@@ -13,6 +13,8 @@
 //! pin       outbox, destination, priority, journal   journal rows that a resent delivery still needs
 //! seen      (run, chunk), entries          sorted fingerprints of the duplicate index
 //! seen_run  id, last_journal, first, bloom what is needed to know which chunk to read
+//! sequence  (link, stream), expected, journal   sequence numbers of senders: the next one, and the message taken last
+//! awaited   journal, last_outbox, open, refusal, flow, due   messages whose acknowledgement waits for deliveries
 //! audit     seq, at, actor, action, subject, detail, seal
 //! ```
 //! `application_id` is `GRNY`, `user_version` the schema version. Migrations go forward only, each in one transaction.
@@ -22,7 +24,7 @@ use rusqlite::{Connection, Transaction};
 use super::Error;
 
 /// Schema version of this build.
-pub const SCHEMA_VERSION: i64 = 1;
+pub const SCHEMA_VERSION: i64 = 2;
 
 /// "GRNY".
 pub(super) const APPLICATION_ID: i64 = 0x4752_4E59;
@@ -99,6 +101,16 @@ CREATE TABLE audit (
 ) STRICT;
 ";
 
+/// Since version 2: sequence numbers of senders, and messages whose acknowledgement waits for `open` more deliveries up to
+/// `last_outbox`. `refusal` is that of the first delivery that was given up, `flow` the one whose application
+/// acknowledgement is queued at the end if it is `due` (MSH-16).
+const SEQUENCE_TABLES: &str = "
+CREATE TABLE sequence (link INTEGER NOT NULL, stream INTEGER NOT NULL, expected INTEGER NOT NULL,
+    journal INTEGER NOT NULL, PRIMARY KEY (link, stream)) WITHOUT ROWID, STRICT;
+CREATE TABLE awaited (journal INTEGER PRIMARY KEY, last_outbox INTEGER NOT NULL, open INTEGER NOT NULL, refusal INTEGER,
+    flow INTEGER, due INTEGER NOT NULL) STRICT;
+";
+
 /// Pragmas of every connection, right after the key.
 pub(super) const PRAGMAS: &str = "
 PRAGMA cipher_memory_security = OFF;
@@ -140,6 +152,7 @@ fn up(step: &Transaction<'_>, from: i64) -> Result<(), rusqlite::Error> {
             step.pragma_update(None, "application_id", APPLICATION_ID)?;
             step.execute_batch(CREATE)
         }
+        1 => step.execute_batch(SEQUENCE_TABLES),
         _ => Ok(()),
     }
 }

@@ -18,8 +18,9 @@ use crate::{
     flow::{Answer, Fault, Route, RouteVerdict, Understood, Verdict},
     ids::{JournalId, Name, OutboxId},
     settings::{
-        AckMode, ClientTls, Destination, DestinationKind, Flow, FlowControl, Framing, Link, LinkWire, Mapping,
-        OnRefusal, Parity, Pattern, Priority, Retry, SecretRef, SerialPort, Settings, Store, TypePattern, WhenRefused,
+        AckAfter, AckMode, Answering, ClientTls, Destination, DestinationKind, Flow, FlowControl, Framing, Link,
+        LinkWire, Mapping, OnRefusal, Parity, Pattern, Priority, Retry, SecretRef, SerialPort, Settings, Store,
+        TypePattern, WhenRefused,
     },
     units::{ByteCount, Timestamp},
 };
@@ -30,9 +31,13 @@ fn settings(folder: &Path) -> Settings {
     let link = Link {
         name: Name::new("ehr"),
         ack: AckMode::Auto,
+        answering: Answering::default(),
         when_refused: WhenRefused::Close,
         frame_max: ByteCount(1 << 20),
         zone: None,
+        charset: None,
+        batch_ack: crate::settings::BatchAck::Each,
+        profile: None,
         frame_timeout: Duration::from_secs(30),
         wire: LinkWire::Serial(SerialPort {
             port: "/dev/null".into(),
@@ -72,6 +77,7 @@ fn settings(folder: &Path) -> Settings {
         node: "gw-a".to_owned(),
         zone: "UTC".to_owned(),
         maps: None,
+        profiles: None,
         store: Store {
             path: folder.to_owned(),
             key: SecretRef::File("unused".into()),
@@ -94,11 +100,16 @@ fn message(control: i64, content: u8, flows: &[usize]) -> Understood {
         fingerprint: Some(control.wrapping_mul(0x1234_5678_9ABC_DEF1)),
         content_hash: [content; 32],
         is_answer: false,
+        charset_guessed: None,
         fault: None,
+        findings: None,
         routes: flows
             .iter()
             .map(|flow| Route { flow: *flow, verdict: RouteVerdict::Deliver { ordering_key: 7 } })
             .collect(),
+        sequence: None,
+        ack_after: AckAfter::Stored,
+        later: None,
     }
 }
 
@@ -160,7 +171,7 @@ fn stop(journal: &Journal) {
 fn stored(answer: Answer) -> crate::flow::Original {
     match answer {
         Answer::Stored(original) => original,
-        Answer::Refused => panic!("refused"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -359,7 +370,7 @@ fn refuses_messages_when_the_limit_is_reached_and_takes_them_again_below_it() {
         match journal.accept(message(n, 1, &[0]), vec![7; 16_000]).blocking_recv().unwrap() {
             Answer::Stored(_) if !refused => taken = n,
             Answer::Stored(_) => break,
-            Answer::Refused => {
+            Answer::Refused | Answer::OutOfSequence { .. } => {
                 if !refused {
                     for id in 1..=taken {
                         journal.settle(settled(OutboxId(id), SettlementKind::Delivered)).unwrap();

@@ -14,15 +14,16 @@ use tokio::sync::oneshot;
 
 use super::{
     Error,
+    answers::{self, Ended, Waiters},
     audit::{Chain, Entry},
     receipts::{Receipts, forget},
     rows::{Names, lane, priority, verdict, verdict_code},
     writer::Accept,
 };
 use crate::{
-    flow::{Answer, AsideKind, Draft, Original, Outcome, Record},
+    flow::{Answer, AsideKind, Draft, Fate, Original, Outcome, Record, acknowledgement_key},
     ids::{JournalId, OutboxId},
-    settings::Priority,
+    settings::{Flow, Priority},
     units::{Timestamp, limits},
 };
 
@@ -160,7 +161,8 @@ impl Latch {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn is_closed(&self) -> bool {
+    /// Whether a message was not stored.
+    pub fn is_closed(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -221,7 +223,22 @@ impl Batch {
     }
 
     /// Answers the messages of a committed batch and empties it.
-    pub(super) fn answer(&mut self, answers: Vec<Answer>) {
+    pub(super) fn answer(
+        &mut self,
+        answers: Vec<Answer>,
+        fates: &[(usize, JournalId, Option<Fate>)],
+        waiters: &mut Waiters,
+    ) {
+        for (at, journal, fate) in fates {
+            let Some(waiter) = self.accepts.get_mut(*at).and_then(|accept| accept.settled.take()) else { continue };
+            match fate {
+                // A sender that has gone asks again.
+                Some(fate) => {
+                    waiter.send(*fate).ok();
+                }
+                None => waiters.add(*journal, waiter),
+            }
+        }
         for (accept, answer) in self.accepts.drain(..).zip(answers) {
             // The sender may have gone; its repeat will find the message.
             accept.reply.send(answer).ok();
@@ -257,6 +274,10 @@ pub(super) struct Deltas {
     pub(super) inserted: Vec<(i64, JournalId)>,
     pub(super) reused: Vec<(usize, JournalId)>,
     pub(super) journal_rows: i64,
+    /// Messages whose last delivery ended.
+    pub(super) ended: Vec<Ended>,
+    /// Messages of this batch, by their place in it, whose senders wait for the end of deliveries; `None` is not yet.
+    pub(super) fates: Vec<(usize, JournalId, Option<Fate>)>,
 }
 
 const RECEIVED: &str = "received";
@@ -321,6 +342,16 @@ impl Deltas {
         for draft in &record.outbox {
             self.enqueue(connection, names, next_outbox, JournalId(id), draft, message.received_at)?;
         }
+        if let (Some(awaited), Some(first)) = (&record.awaited, first_outbox) {
+            let deliveries = (*next_outbox - 1, record.outbox.len());
+            debug_assert_eq!(first + i64::try_from(deliveries.1).unwrap_or(0), *next_outbox);
+            let later = awaited.later.map(|(flow, condition)| (names.flow(Some(flow)), condition));
+            answers::await_deliveries(connection, id, deliveries, later)?;
+        }
+        if let Some(advance) = record.sequence {
+            let link = names.links.get(message.link).copied().unwrap_or(0);
+            answers::advance(connection, link, advance, id)?;
+        }
         for aside in &record.aside {
             connection
                 .prepare_cached(
@@ -342,7 +373,13 @@ impl Deltas {
         if record.control_id_reused {
             self.reused.push((message.link, JournalId(id)));
         }
-        Ok(Original { journal: JournalId(id), received_at: message.received_at, verdict: record.verdict })
+        Ok(Original {
+            journal: JournalId(id),
+            received_at: message.received_at,
+            // What fits the row, so that a repeat is told the same.
+            verdict: verdict(verdict_code(record.verdict)),
+            expected: record.expected,
+        })
     }
 
     /// Queues a delivery and gives it its place.
@@ -382,6 +419,8 @@ impl Deltas {
         &mut self,
         connection: &Connection,
         names: &Names,
+        next_outbox: &mut i64,
+        flows: &[Flow],
         settlement: &Settlement,
     ) -> Result<(), rusqlite::Error> {
         let destination = names.destinations.get(settlement.destination).copied().unwrap_or(0);
@@ -440,6 +479,14 @@ impl Deltas {
                         response,
                     ])?;
             }
+        }
+        let Some(ended) = answers::settled(connection, journal, settlement)? else { return Ok(()) };
+        self.ended.push(ended);
+        if let Some((flow, draft)) = ended.later.and_then(|row| acknowledgement(names, flows, row)) {
+            // It is a message of its own in its flow, so it is received there when it is queued (INV-02).
+            self.count(Some(flow), RECEIVED, 1);
+            self.count(Some(flow), Outcome::Waiting.as_str(), 1);
+            self.enqueue(connection, names, next_outbox, ended.journal, &draft, settlement.at)?;
         }
         Ok(())
     }
@@ -546,6 +593,14 @@ impl Deltas {
     }
 }
 
+/// The delivery of an application acknowledgement by the flow with this row number, if it is still configured.
+fn acknowledgement(names: &Names, flows: &[Flow], row: i64) -> Option<(usize, Draft)> {
+    let index = names.flow_index(row)?;
+    let flow = flows.get(index)?;
+    let ordering_key = acknowledgement_key(flow.from);
+    Some((index, Draft { flow: index, destination: flow.to, priority: flow.priority, ordering_key }))
+}
+
 /// A message taken off the aside table.
 struct Taken {
     journal: JournalId,
@@ -601,13 +656,16 @@ fn purge(connection: &Connection, before: Timestamp) -> Result<OrderOutcome, rus
         [],
     )?;
     let needed_from = oldest_waiting(connection)?.unwrap_or(i64::MAX);
-    let messages = connection.execute(
+    let mut delete = connection.prepare_cached(
         "DELETE FROM journal WHERE id IN (
             SELECT id FROM journal WHERE id < ?1 AND id NOT IN (SELECT journal FROM aside)
             AND id NOT IN (SELECT journal FROM pin) ORDER BY id LIMIT ?3
-         ) AND received_at < ?2",
-        params![needed_from, before.0, PURGE_MAX],
+         ) AND received_at < ?2 RETURNING id",
     )?;
+    let deleted = delete.query_map(params![needed_from, before.0, PURGE_MAX], |row| row.get(0))?;
+    let deleted = deleted.collect::<Result<Vec<i64>, _>>()?;
+    answers::forget(connection, &deleted)?;
+    let messages = deleted.len();
     connection.execute(
         "DELETE FROM receipt WHERE id IN (SELECT id FROM receipt ORDER BY id LIMIT ?2) AND finished_at < ?1",
         params![before.0, PURGE_MAX],
@@ -679,7 +737,8 @@ pub(super) fn earlier(
         .optional()?;
     Ok(match row {
         Some((true, received_at, code)) => {
-            Earlier::Same(Original { journal, received_at: Timestamp(received_at), verdict: verdict(code) })
+            let received_at = Timestamp(received_at);
+            Earlier::Same(Original { journal, received_at, verdict: verdict(code), expected: None })
         }
         Some((false, ..)) => Earlier::Other,
         None => Earlier::Gone,

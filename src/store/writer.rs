@@ -25,6 +25,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Error, Opened, Usage,
+    answers::{self, Waiters},
     audit::{Chain, Entry},
     ballast::disk_free,
     maintenance::{Check, Maintenance},
@@ -37,7 +38,7 @@ use super::{
     transaction::{Batch, Deltas, Earlier, earlier, keep},
 };
 use crate::{
-    flow::{Answer, Disposition, Facts, Understood, decide, poisoned},
+    flow::{Answer, Disposition, Facts, Fate, Understood, decide, poisoned},
     ids::JournalId,
     settings::{Flow, Priority, Settings},
     units::{ByteCount, Timestamp, limits},
@@ -47,7 +48,7 @@ pub use super::transaction::{Latch, Order, OrderOutcome, Scrap, Settlement, Sett
 
 /// Something for the journal thread to do.
 pub(super) enum Request {
-    Accept(Accept),
+    Accept(Box<Accept>),
     Settle(Settlement),
     Keep(Scrap),
     Order { order: Order, now: Timestamp, reply: oneshot::Sender<Result<OrderOutcome, Error>> },
@@ -61,6 +62,8 @@ pub(super) struct Accept {
     pub(super) raw: Vec<u8>,
     pub(super) latch: Latch,
     pub(super) reply: oneshot::Sender<Answer>,
+    /// Hears of the end of the message's deliveries.
+    pub(super) settled: Option<oneshot::Sender<Fate>>,
 }
 
 /// What the journal thread tells the shell: each is a log line or a metric there.
@@ -150,9 +153,22 @@ impl Journal {
 
     /// Hands a message over that is refused if one before it with the same latch was.
     pub fn accept_behind(&self, message: Understood, raw: Vec<u8>, latch: Latch) -> oneshot::Receiver<Answer> {
+        self.accept_and_tell(message, raw, latch, None)
+    }
+
+    /// Hands a message over as [`Self::accept_behind`] does. `settled` hears what became of its deliveries, once: at once where
+    /// they have ended or there is none, else with the last of them. Nothing is heard where too many wait, or after a
+    /// restart: a repeat of the message asks again.
+    pub fn accept_and_tell(
+        &self,
+        message: Understood,
+        raw: Vec<u8>,
+        latch: Latch,
+        settled: Option<oneshot::Sender<Fate>>,
+    ) -> oneshot::Receiver<Answer> {
         let (reply, answer) = oneshot::channel();
-        let accept = Accept { message, raw, latch: latch.clone(), reply };
-        if !self.offer(Request::Accept(accept)) {
+        let accept = Accept { message, raw, latch: latch.clone(), reply, settled };
+        if !self.offer(Request::Accept(Box::new(accept))) {
             latch.close();
         }
         answer
@@ -232,6 +248,7 @@ pub(super) struct Writer {
     pressure: Pressure,
     usage_due: Instant,
     is_broken: bool,
+    waiters: Waiters,
     shared: Arc<Shared>,
     maintenance: Option<Maintenance>,
     tell: Tell,
@@ -269,6 +286,7 @@ impl Writer {
             pressure: Pressure::Normal,
             usage_due: monotonic(),
             is_broken: false,
+            waiters: Waiters::default(),
             shared,
             maintenance: None,
             tell,
@@ -345,7 +363,7 @@ impl Writer {
             match request {
                 Request::Accept(accept) => {
                     fail_point!("journal-received");
-                    batch.push(accept, monotonic());
+                    batch.push(*accept, monotonic());
                 }
                 Request::Settle(settlement) => batch.settle(settlement, monotonic()),
                 Request::Keep(scrap) => batch.keep(scrap, monotonic()),
@@ -377,7 +395,10 @@ impl Writer {
             Ok(answers) => {
                 fail_point!("commit-after");
                 self.tell_committed(batch, &deltas, began.elapsed());
-                batch.answer(answers);
+                batch.answer(answers, &deltas.fates, &mut self.waiters);
+                for ended in &deltas.ended {
+                    self.waiters.tell(ended.journal, ended.fate);
+                }
                 self.seal_if_due();
                 self.write_back_if_due();
             }
@@ -411,11 +432,17 @@ impl Writer {
 
     fn write(&mut self, batch: &Batch, deltas: &mut Deltas) -> Result<Vec<Answer>, rusqlite::Error> {
         let mut answers = Vec::with_capacity(batch.accepts.len());
-        for accept in &batch.accepts {
-            answers.push(self.take_in(accept, deltas)?);
+        for (at, accept) in batch.accepts.iter().enumerate() {
+            let answer = self.take_in(accept, deltas)?;
+            if let (Answer::Stored(original), true) = (&answer, accept.settled.is_some()) {
+                let fate = answers::fate_of(&self.opened.connection, original.journal)?;
+                deltas.fates.push((at, original.journal, fate));
+            }
+            answers.push(answer);
         }
         for settlement in &batch.settlements {
-            deltas.settle(&self.opened.connection, &self.names, settlement)?;
+            let (names, flows) = (&self.names, &self.flows);
+            deltas.settle(&self.opened.connection, names, &mut self.next_outbox, flows, settlement)?;
         }
         for scrap in &batch.scraps {
             keep(&self.opened.connection, &self.names, scrap)?;
@@ -439,13 +466,14 @@ impl Writer {
         DECIDING.set(false);
         let disposition = decided.unwrap_or_else(|_| {
             (self.tell)(Notice::Poisoned);
-            Disposition::Record(poisoned())
+            Disposition::Record(poisoned(message, &facts))
         });
         match disposition {
             Disposition::Refuse => {
                 accept.latch.close();
                 Ok(Answer::Refused)
             }
+            Disposition::OutOfSequence { expected } => Ok(Answer::OutOfSequence { expected }),
             Disposition::Repeat { original, flows } => {
                 deltas.repeat(&flows);
                 Ok(Answer::Stored(original))
@@ -471,6 +499,11 @@ impl Writer {
             Pressure::Refuse => None,
         };
         let mut facts = Facts { room_for, ..Facts::default() };
+        if let Some(place) = message.sequence {
+            let link = self.names.links.get(message.link).copied().unwrap_or(0);
+            (facts.expected_sequence, facts.last_in_sequence) =
+                answers::expected(&self.opened.connection, link, place.stream, message)?;
+        }
         let Some(fingerprint) = message.fingerprint else { return Ok(facts) };
         for journal in self.receipts.find(&self.opened.connection, fingerprint)? {
             match earlier(&self.opened.connection, journal, &message.content_hash)? {

@@ -82,6 +82,8 @@ catalogue! {
         "Unix time of the last complete message on the interface; 0 before the first.";
     interface_frame_errors_total: IntCounterVec = "gurney_interface_frame_errors_total", ["interface", "kind"],
         "Frames rejected below the message layer.";
+    interface_link_events_total: IntCounterVec = "gurney_interface_link_events_total", ["interface", "event"],
+        "What happened on the link layer below frames: refusals, repeats, contention.";
     interface_received_bytes_total: IntCounterVec = "gurney_interface_received_bytes_total", ["interface"],
         "Bytes received from peers.";
 
@@ -89,8 +91,19 @@ catalogue! {
         "Complete messages taken in.";
     message_acks_total: IntCounterVec = "gurney_message_acks_total", ["interface", "code"],
         "Acknowledgements returned to the sender.";
+    application_acks_undelivered_total: IntCounterVec =
+        "gurney_application_acks_undelivered_total", ["interface"],
+        "Application acknowledgements that were due over a connection and did not leave: it had ended, or the wait had.";
     message_control_id_reuses_total: IntCounterVec = "gurney_message_control_id_reuses_total", ["interface"],
         "Messages whose control id had been used before for other content.";
+    charset_fallbacks_total: IntCounterVec = "gurney_charset_fallbacks_total", ["interface", "reason"],
+        "Messages whose character set was guessed.";
+    batch_findings_total: IntCounterVec = "gurney_batch_findings_total", ["interface", "kind"],
+        "Batches whose envelope contradicts its content; no message is lost by it.";
+    conformance_messages_total: IntCounterVec = "gurney_conformance_messages_total", ["interface", "result"],
+        "Messages judged by the profile of their interface.";
+    conformance_findings_total: IntCounterVec = "gurney_conformance_findings_total", ["interface", "severity"],
+        "Findings about messages judged by the profile of their interface.";
     message_ack_duration_seconds: HistogramVec = "gurney_message_ack_duration_seconds", ["interface"],
         "Time from last byte received to acknowledgement sent.", STEP_BUCKETS;
 
@@ -123,6 +136,9 @@ catalogue! {
         "Whether the destination accepted its last delivery or probe.";
     delivery_attempts_total: IntCounterVec = "gurney_delivery_attempts_total", ["destination", "result"],
         "Delivery attempts.";
+    destination_exchange_faults_total: IntCounterVec =
+        "gurney_destination_exchange_faults_total", ["destination", "fault"],
+        "Exchanges with an HL7 receiver that went wrong; none of them counted as a delivery.";
     destination_breaker_opens_total: IntCounterVec = "gurney_destination_breaker_opens_total", ["destination"],
         "Times an endpoint of the destination failed so often in a row that deliveries to it stopped.";
     destination_switches_total: IntCounterVec = "gurney_destination_switches_total", ["destination"],

@@ -55,6 +55,40 @@ labels! {
         Cr = "CR",
     }
 
+    /// What went wrong in an exchange with an HL7 receiver.
+    ExchangeFault {
+        /// It acknowledged another message than the one that was sent.
+        OtherMessage = "other_message",
+        /// Its answer is no acknowledgement.
+        MalformedAnswer = "malformed_answer",
+        /// A kept connection was dead; the message was sent again on another one.
+        DeadConnection = "dead_connection",
+    }
+
+    /// What a message is to its link's profile.
+    Conformance {
+        /// Nothing was found.
+        Clean = "clean",
+        /// Only notes.
+        Noted = "noted",
+        /// Wrong, but accepted.
+        Warned = "warned",
+        /// Refused.
+        Refused = "refused",
+    }
+
+    /// How grave a finding is.
+    FindingLevel {
+        /// Worth knowing.
+        Note = "note",
+        /// Wrong, but accepted.
+        Warn = "warn",
+        /// Refused for what it says.
+        Error = "error",
+        /// Refused for what it is.
+        Reject = "reject",
+    }
+
     /// Why bytes of a link did not become a frame.
     FrameFault {
         /// Start, end or order of the frame's marks.
@@ -69,6 +103,48 @@ labels! {
         Timeout = "timeout",
         /// The frame is larger than the link accepts.
         Oversize = "oversize",
+    }
+
+    /// Something of the link layer below frames.
+    LinkEvent {
+        /// We refused a frame.
+        NakSent = "nak_sent",
+        /// The peer refused a frame of ours.
+        NakReceived = "nak_received",
+        /// We sent a frame again.
+        Retransmitted = "retransmitted",
+        /// The peer repeated a frame that was taken.
+        DuplicateFrame = "duplicate_frame",
+        /// Both ends asked for the line at once.
+        Contention = "contention",
+        /// The receiver asked the sender to stop.
+        Interrupted = "interrupted",
+        /// The line was found again after bytes that made no sense.
+        Resynchronised = "resynchronised",
+        /// Several messages were given up half-way soon after each other.
+        AbortedOften = "aborted_often",
+    }
+
+    /// Why the character set of a message was guessed.
+    Guess {
+        /// Neither the link nor the message names one.
+        Undeclared = "undeclared",
+        /// MSH-18 names none that is known.
+        UnknownName = "unknown_name",
+        /// The bytes contradict what was named.
+        Contradicted = "contradicted",
+    }
+
+    /// What is odd about a batch.
+    BatchFault {
+        /// A trailer's count is not what is there.
+        Count = "count",
+        /// A trailer without a header.
+        WithoutHeader = "without_header",
+        /// A header without a trailer.
+        WithoutTrailer = "without_trailer",
+        /// Lines that belong to no message.
+        Stray = "stray",
     }
 
     /// Why a peer was not let in.
@@ -206,6 +282,9 @@ mod tests {
     fn knows_the_place_of_every_label() {
         check::<AckCode>();
         check::<FrameFault>();
+        check::<LinkEvent>();
+        check::<Conformance>();
+        check::<FindingLevel>();
         check::<Refusal>();
         check::<Ending>();
         check::<Stage>();
@@ -213,6 +292,7 @@ mod tests {
         check::<StoreOperation>();
         check::<StoreLevel>();
         check::<AttemptResult>();
+        check::<ExchangeFault>();
         check::<Priority>();
     }
 }

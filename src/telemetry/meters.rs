@@ -7,11 +7,14 @@ use prometheus::{Gauge, Histogram, IntCounter, IntGauge};
 
 use super::{
     catalogue::{Catalogue, PerLabel},
-    labels::{AckCode, AttemptResult, Ending, FrameFault, Label, Loss, Refusal, Stage, StoreLevel, StoreOperation},
+    labels::{
+        AckCode, AttemptResult, BatchFault, Conformance, Ending, ExchangeFault, FindingLevel, FrameFault, Guess, Label,
+        LinkEvent, Loss, Refusal, Stage, StoreLevel, StoreOperation,
+    },
 };
 use crate::{
     ids::Name,
-    settings::{self, DestinationKind, LinkWire, Pattern, Priority, TypePattern},
+    settings::{self, LinkWire, Pattern, Priority, TypePattern},
     units::{ByteCount, Timestamp},
 };
 
@@ -26,12 +29,18 @@ pub struct LinkMeter {
     lost: IntCounter,
     last_message: Gauge,
     frame_errors: PerLabel<IntCounter>,
+    link_events: PerLabel<IntCounter>,
     bytes: IntCounter,
     types: Vec<(TypePattern, IntCounter)>,
     other_types: IntCounter,
     acks: PerLabel<IntCounter>,
     ack_duration: Histogram,
     control_id_reuses: IntCounter,
+    charset_fallbacks: PerLabel<IntCounter>,
+    batch_findings: PerLabel<IntCounter>,
+    conformance: PerLabel<IntCounter>,
+    findings: PerLabel<IntCounter>,
+    application_acks_undelivered: IntCounter,
 }
 
 impl LinkMeter {
@@ -56,6 +65,9 @@ impl LinkMeter {
             frame_errors: PerLabel::new::<FrameFault>(|kind| {
                 families.interface_frame_errors_total.with_label_values(&[link.name.as_str(), kind])
             }),
+            link_events: PerLabel::new::<LinkEvent>(|event| {
+                families.interface_link_events_total.with_label_values(&[link.name.as_str(), event])
+            }),
             bytes: families.interface_received_bytes_total.with_label_values(&name),
             types: known_types(patterns, received),
             other_types: received("other"),
@@ -63,14 +75,55 @@ impl LinkMeter {
                 families.message_acks_total.with_label_values(&[link.name.as_str(), code])
             }),
             ack_duration: families.message_ack_duration_seconds.with_label_values(&name),
+            application_acks_undelivered: families.application_acks_undelivered_total.with_label_values(&name),
             control_id_reuses: families.message_control_id_reuses_total.with_label_values(&name),
+            charset_fallbacks: PerLabel::new::<Guess>(|reason| {
+                families.charset_fallbacks_total.with_label_values(&[link.name.as_str(), reason])
+            }),
+            batch_findings: PerLabel::new::<BatchFault>(|kind| {
+                families.batch_findings_total.with_label_values(&[link.name.as_str(), kind])
+            }),
+            conformance: PerLabel::new::<Conformance>(|result| {
+                families.conformance_messages_total.with_label_values(&[link.name.as_str(), result])
+            }),
+            findings: PerLabel::new::<FindingLevel>(|severity| {
+                families.conformance_findings_total.with_label_values(&[link.name.as_str(), severity])
+            }),
             name: link.name.clone(),
         }
+    }
+
+    /// Counts a message whose character set was guessed.
+    pub fn charset_guessed(&self, why: Guess) {
+        self.charset_fallbacks.at(why).inc();
+    }
+
+    pub(super) fn batch_odd(&self, fault: BatchFault) -> u64 {
+        counted(self.batch_findings.at(fault))
+    }
+
+    /// Counts a message that was judged by the link's profile, by how many notes, warnings, errors and rejects it has.
+    pub fn judged(&self, counts: [u32; 4]) {
+        for (level, count) in FindingLevel::ALL.iter().zip(counts) {
+            self.findings.at(*level).inc_by(u64::from(count));
+        }
+        let result = match counts {
+            [0, 0, 0, 0] => Conformance::Clean,
+            [_, 0, 0, 0] => Conformance::Noted,
+            [_, _, 0, 0] => Conformance::Warned,
+            _ => Conformance::Refused,
+        };
+        self.conformance.at(result).inc();
     }
 
     /// Counts bytes taken off the wire, whatever they are.
     pub fn bytes(&self, count: usize) {
         self.bytes.inc_by(count as u64);
+    }
+
+    /// Counts something of the link layer.
+    pub fn happened(&self, event: LinkEvent) {
+        self.link_events.at(event).inc();
     }
 
     /// Counts a complete message by its MSH-9.
@@ -86,6 +139,11 @@ impl LinkMeter {
     pub fn acked(&self, code: AckCode, took: Duration) {
         self.acks.at(code).inc();
         self.ack_duration.observe(took.as_secs_f64());
+    }
+
+    /// Counts an application acknowledgement that was due over a connection and did not leave.
+    pub fn application_ack_undelivered(&self) {
+        self.application_acks_undelivered.inc();
     }
 
     /// Counts a peer that connected.
@@ -246,6 +304,7 @@ pub struct DestinationMeter {
     oldest: Gauge,
     up: IntGauge,
     attempts: PerLabel<IntCounter>,
+    exchange_faults: Option<PerLabel<IntCounter>>,
     breaker_opens: IntCounter,
     switches: IntCounter,
     preferred: IntGauge,
@@ -255,10 +314,7 @@ pub struct DestinationMeter {
 impl DestinationMeter {
     pub(super) fn new(families: &Catalogue, destination: &settings::Destination) -> Self {
         let name = [destination.name.as_str()];
-        let kind = match destination.kind {
-            DestinationKind::Http => "http",
-            DestinationKind::Fhir => "fhir",
-        };
+        let kind = destination.kind.as_str();
         families.interface_info.with_label_values(&[destination.name.as_str(), kind, "out"]).set(1);
         let preferred = families.destination_preferred.with_label_values(&name);
         preferred.set(1);
@@ -270,6 +326,11 @@ impl DestinationMeter {
             up: families.destination_up.with_label_values(&name),
             attempts: PerLabel::new::<AttemptResult>(|result| {
                 families.delivery_attempts_total.with_label_values(&[destination.name.as_str(), result])
+            }),
+            exchange_faults: (kind == "mllp").then(|| {
+                PerLabel::new::<ExchangeFault>(|fault| {
+                    families.destination_exchange_faults_total.with_label_values(&[destination.name.as_str(), fault])
+                })
             }),
             breaker_opens: families.destination_breaker_opens_total.with_label_values(&name),
             switches: families.destination_switches_total.with_label_values(&name),
@@ -293,6 +354,12 @@ impl DestinationMeter {
     /// Says how old the oldest waiting message is; zero when none waits.
     pub fn oldest(&self, age: Duration) {
         self.oldest.set(age.as_secs_f64());
+    }
+
+    pub(super) fn exchange_failed(&self, fault: ExchangeFault) {
+        if let Some(faults) = &self.exchange_faults {
+            faults.at(fault).inc();
+        }
     }
 
     pub(super) fn breaker_opened(&self) {

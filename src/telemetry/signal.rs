@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 
 use super::{
     DestinationMeter, FlowMeter, LinkMeter, StoreMeter, Telemetry,
-    labels::{Ending, FrameFault, Label, Loss, Refusal, StoreLevel, StoreOperation},
+    labels::{BatchFault, Ending, ExchangeFault, FrameFault, Label, Loss, Refusal, StoreLevel, StoreOperation},
     meters::unix_seconds,
 };
 use crate::{
@@ -112,6 +112,15 @@ pub enum LinkSignal<'a> {
         /// How many bytes were dropped.
         dropped: usize,
     },
+    /// The envelope of a batch contradicts its content. Its messages were taken as they are.
+    BatchOdd {
+        /// What is odd.
+        fault: BatchFault,
+        /// What its trailer says.
+        stated: Option<u64>,
+        /// What is there.
+        counted: Option<u64>,
+    },
     /// A control id came again with other content: taken as a new message.
     ControlIdReused {
         /// The new message.
@@ -171,6 +180,13 @@ pub enum DestinationSignal {
         endpoint: usize,
         /// How long.
         pause: Duration,
+    },
+    /// An exchange with an HL7 receiver went wrong; the message is sent again.
+    Exchange {
+        /// Index of the endpoint.
+        endpoint: usize,
+        /// What.
+        fault: ExchangeFault,
     },
     /// It stopped at a refusal, as the flow says.
     Stopped {
@@ -296,6 +312,12 @@ impl LinkMeter {
                     warn!(interface, kind = fault.text(), dropped, count, "bytes without a frame");
                 }
             }
+            LinkSignal::BatchOdd { fault, stated, counted } => {
+                let count = self.batch_odd(fault);
+                if worth_a_line(count) {
+                    warn!(interface, kind = fault.text(), stated, counted, count, "odd batch");
+                }
+            }
             LinkSignal::ControlIdReused { message } => {
                 let count = self.control_id_reused();
                 if worth_a_line(count) {
@@ -343,6 +365,12 @@ impl DestinationMeter {
             }
             DestinationSignal::Paused { endpoint, pause } => {
                 warn!(destination, endpoint, pause_ms = millis(pause), "endpoint asked for a pause");
+            }
+            DestinationSignal::Exchange { endpoint, fault } => {
+                self.exchange_failed(fault);
+                if fault != ExchangeFault::DeadConnection {
+                    warn!(destination, endpoint, fault = fault.text(), "answer is not this message's, not delivered");
+                }
             }
             DestinationSignal::Stopped { entry, status } => {
                 self.set_stopped(true);

@@ -25,6 +25,7 @@ fn site(links: usize, flows: usize, destinations: usize) -> Settings {
         node: "gw-a".into(),
         zone: "UTC".into(),
         maps: None,
+        profiles: None,
         store: Store {
             path: PathBuf::from("store"),
             key: SecretRef::Credential("store-key".into()),
@@ -35,9 +36,13 @@ fn site(links: usize, flows: usize, destinations: usize) -> Settings {
             .map(|n| Link {
                 name: Name::new(format!("link{n}")),
                 ack: AckMode::Auto,
+                answering: Answering::default(),
                 when_refused: WhenRefused::Close,
                 frame_max: ByteCount(1 << 20),
                 zone: None,
+                charset: None,
+                batch_ack: BatchAck::Each,
+                profile: None,
                 frame_timeout: seconds(30),
                 wire: LinkWire::Serial(SerialPort {
                     port: PathBuf::from("/dev/null"),
@@ -103,6 +108,10 @@ fn shows_every_promised_metric_before_the_first_message() {
         "gurney_messages_received_total{interface=\"link0\",type=\"other\"} 0",
         "gurney_message_acks_total{code=\"AA\",interface=\"link0\"} 0",
         "gurney_message_acks_total{code=\"CR\",interface=\"link0\"} 0",
+        "gurney_conformance_messages_total{interface=\"link0\",result=\"clean\"} 0",
+        "gurney_conformance_messages_total{interface=\"link0\",result=\"refused\"} 0",
+        "gurney_conformance_findings_total{interface=\"link0\",severity=\"note\"} 0",
+        "gurney_conformance_findings_total{interface=\"link0\",severity=\"reject\"} 0",
         "gurney_messages_processed_total{flow=\"flow0\",outcome=\"delivered\"} 0",
         "gurney_messages_processed_total{flow=\"none\",outcome=\"filtered\"} 0",
         "gurney_messages_lost_total{flow=\"flow0\",reason=\"store_full\"} 0",
@@ -203,6 +212,25 @@ fn tells_late_deliveries_from_those_on_time() {
     }
     assert_eq!(value(&telemetry, "gurney_messages_on_time_total{flow=\"flow0\"}"), 2.0);
     assert_eq!(value(&telemetry, "gurney_messages_processed_total{flow=\"flow0\",outcome=\"delivered\"}"), 3.0);
+}
+
+#[test]
+fn counts_a_judged_message_once_and_every_finding() {
+    let telemetry = telemetry();
+    for counts in [[0, 0, 0, 0], [2, 0, 0, 0], [1, 3, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]] {
+        telemetry.link(0).judged(counts);
+    }
+    for (series, count) in [
+        ("messages_total{interface=\"link0\",result=\"clean\"}", 1.0),
+        ("messages_total{interface=\"link0\",result=\"noted\"}", 1.0),
+        ("messages_total{interface=\"link0\",result=\"warned\"}", 1.0),
+        ("messages_total{interface=\"link0\",result=\"refused\"}", 2.0),
+        ("findings_total{interface=\"link0\",severity=\"note\"}", 3.0),
+        ("findings_total{interface=\"link0\",severity=\"warn\"}", 3.0),
+        ("findings_total{interface=\"link0\",severity=\"reject\"}", 1.0),
+    ] {
+        assert_eq!(value(&telemetry, &format!("gurney_conformance_{series}")), count, "{series}");
+    }
 }
 
 #[test]

@@ -16,6 +16,14 @@ pub const SKIPPED_RUN_BYTES_MAX: u64 = 64 << 10;
 pub const SEGMENTS_MAX: usize = 1_000_000;
 /// Fields one message may have, over all its segments, before it is refused: its index then has 16 MB.
 pub const FIELDS_MAX: usize = 4_000_000;
+/// Messages one frame may hold; a frame with more is refused whole.
+pub const BATCH_MESSAGES_MAX: u32 = 200_000;
+/// Batches of one frame whose headers are remembered; the messages of further ones are taken all the same.
+pub const BATCH_ENVELOPES_MAX: usize = 1000;
+/// Oddities of one batch that are listed; the rest is only counted.
+pub const BATCH_FINDINGS_MAX: usize = 100;
+/// Messages of one frame that wait for the journal at once; the next one is handed over when the first has its answer.
+pub const BATCH_WINDOW_MAX: usize = 256;
 /// Frames of one connection that may wait for their acknowledgement; beyond it the link stops reading.
 pub const UNANSWERED_FRAMES_MAX: usize = 64;
 /// Bytes of one connection's unanswered frames; beyond it the link stops reading.
@@ -30,6 +38,24 @@ pub const LIS01_TRIES: u32 = 6;
 pub const LIS01_ABORTS: usize = 3;
 /// The time for [`LIS01_ABORTS`].
 pub const LIS01_ABORTS_WITHIN: Duration = Duration::from_secs(600);
+/// Silence after which an odd end of a frame counts as its end (FS without CR).
+pub const LULL: Duration = Duration::from_millis(50);
+/// Time a peer of MLLP release 2 has to commit a block, unless the link says otherwise.
+pub const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Times a block of MLLP release 2 is sent again, unless the link says otherwise.
+pub const COMMIT_RESENDS: u32 = 2;
+
+/// Time the acknowledgement of a message may wait for its deliveries unless a link says otherwise: senders commonly give up
+/// after as long.
+pub const ACK_WAIT_DEFAULT: Duration = Duration::from_secs(30);
+/// Longest time a site may let an acknowledgement wait for deliveries.
+pub const ACK_WAIT_MAX: Duration = Duration::from_secs(600);
+/// Messages of the box whose senders wait for the end of deliveries; a sender beyond it gets no acknowledgement and repeats.
+pub const ACK_WAITERS_MAX: usize = 4096;
+/// Application acknowledgements of one connection that wait for deliveries; beyond it the link stops reading.
+pub const LATER_EXCHANGES_MAX: usize = 256;
+/// Versions or processing ids one link may name.
+pub const ADMITTED_MAX: usize = 20;
 
 /// Connections one MLLP listener serves at once.
 pub const CONNECTIONS_MAX: usize = 256;
@@ -37,6 +63,10 @@ pub const CONNECTIONS_MAX: usize = 256;
 pub const CONNECTIONS_PER_PEER_MAX: usize = 64;
 /// Time a peer has to complete a frame it began.
 pub const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
+/// Shortest silence inside a frame after which a serial line is taken to have lost the rest of it.
+pub const SERIAL_GAP_MIN: Duration = Duration::from_secs(2);
+/// Character times of silence inside a frame after which the same holds on a slow line.
+pub const SERIAL_GAP_CHARACTERS: u32 = 20;
 /// Silence after which an idle connection is closed; TCP keepalive finds dead peers earlier.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 /// Time a peer has to take an acknowledgement off the socket.
@@ -85,6 +115,14 @@ pub const CONFLICT_ATTEMPTS: u32 = 3;
 pub const SPILLED_KEYS_MAX: usize = 1 << 16;
 /// Time to connect to a destination.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Addresses of one name that are tried in turn.
+pub const ADDRESSES_MAX: usize = 8;
+/// Bytes of an answer over MLLP that are read; larger ones are not taken for an answer.
+pub const ANSWER_BYTES_MAX: usize = 4 << 20;
+/// Time after which an unused connection to a destination is closed unless it says otherwise.
+pub const UNUSED_TIMEOUT: Duration = Duration::from_secs(300);
+/// TLS handshakes of peers that dial in to fetch messages, at once.
+pub const HANDSHAKES_MAX: usize = 8;
 /// Time a destination has to answer a request.
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -102,6 +140,10 @@ pub const FRAME_BYTES_MIN: u64 = 1 << 10;
 pub const FRAME_TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 /// Longest idle timeout a site may configure.
 pub const IDLE_TIMEOUT_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Longest pause between two messages a site may configure.
+pub const GAP_MAX: Duration = Duration::from_secs(60);
+/// Longest silence before TCP keepalive asks that a site may configure: firewalls forget idle connections after ten minutes.
+pub const KEEPALIVE_IDLE_MAX: Duration = Duration::from_secs(600);
 /// Longest response timeout a site may configure.
 pub const RESPONSE_TIMEOUT_MAX: Duration = Duration::from_secs(600);
 /// Smallest store a site may configure: two default frames, indexes and the ballast fit.
@@ -123,7 +165,7 @@ pub const CONTACTS_MAX: usize = 20;
 /// Links, destinations and flows of one site, each.
 pub const NAMES_MAX: usize = 200;
 /// Metric series of one box.
-pub const SERIES_MAX: usize = 3000;
+pub const SERIES_MAX: usize = 4000;
 
 /// Time a stop may take: in-flight commits and deliveries end within it.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -150,3 +192,11 @@ pub const LATE_RECEIPTS_MAX: i64 = 100_000;
 pub const SHOWN_CHARACTERS_MAX: usize = 4096;
 /// Characters of a reason, and of the name of who gave an order.
 pub const REASON_CHARACTERS_MAX: usize = 500;
+/// Findings about one message against its profile that are kept; the rest is only counted.
+pub const FINDINGS_MAX: usize = 100;
+/// Rules about segments and fields that one profile may have, each.
+pub const PROFILE_RULES_MAX: usize = 1000;
+/// Code tables of one profile, and codes of all of them together.
+pub const PROFILE_CODES_MAX: usize = 10_000;
+/// Profiles of one site, the built-in ones among them.
+pub const PROFILES_MAX: usize = 100;

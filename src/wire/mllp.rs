@@ -15,14 +15,23 @@
 //! - A stream that ends, or a frame that takes too long, gives an event and never a frame.
 //!
 //! Work is linear in the bytes pushed, however they are cut. A payload is handed over in the buffer it was collected
-//! in, so nothing of a large frame stays behind. Does not interpret payloads, does not know release 2 commit blocks.
+//! in, so nothing of a large frame stays behind. Does not interpret payloads. What the two ends say to each other, and
+//! the commit blocks of release 2, are [`MllpLine`]'s.
 
 use std::{collections::VecDeque, fmt, mem};
 
 use memchr::{memchr, memchr2};
 
+pub use self::{
+    line::{MllpLine, Options, Release},
+    wide::Wide,
+};
 pub use super::{Cause, Event};
 use crate::units::limits;
+
+mod commit;
+mod line;
+mod wide;
 
 /// Start of a frame.
 const VT: u8 = 0x0b;
@@ -72,6 +81,8 @@ pub struct Decoder {
     frame: Buffer,
     skipped: Skipped,
     separators: u64,
+    /// Frames that have begun, so that a user can tell whether the one under way is still the same.
+    begun: u64,
     events: VecDeque<Event>,
 }
 
@@ -84,6 +95,7 @@ impl Decoder {
             frame: Buffer(Vec::new()),
             skipped: Skipped::new(),
             separators: 0,
+            begun: 0,
             events: VecDeque::new(),
         }
     }
@@ -138,20 +150,39 @@ impl Decoder {
         self.state = State::Outside;
     }
 
+    /// Says that the byte which would come next is damaged: a frame that has begun is abandoned, and the rest of it is
+    /// dropped up to its end. Between frames nothing is lost that is not reported as noise.
+    pub fn damage(&mut self, cause: Cause) {
+        if self.in_frame() {
+            self.abandon(cause);
+            self.state = State::Dropping;
+        }
+    }
+
+    /// After VT.
+    const fn begin(&mut self) {
+        self.state = State::Inside;
+        self.begun = self.begun.wrapping_add(1);
+    }
+
     /// Between frames: passes over bytes up to the next VT.
     fn pass_over<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
         let Some(at) = memchr(VT, bytes) else {
-            self.skipped.add(bytes);
-            if self.skipped.count >= limits::SKIPPED_RUN_BYTES_MAX {
-                self.report_skipped();
-            }
+            self.skip(bytes);
             return &[];
         };
         let (skipped, rest) = split_at_mark(bytes, at);
         self.skipped.add(skipped);
         self.report_skipped();
-        self.state = State::Inside;
+        self.begin();
         rest
+    }
+
+    fn skip(&mut self, bytes: &[u8]) {
+        self.skipped.add(bytes);
+        if self.skipped.count >= limits::SKIPPED_RUN_BYTES_MAX {
+            self.report_skipped();
+        }
     }
 
     /// In a frame: collects bytes up to the next VT or FS.
@@ -168,7 +199,7 @@ impl Decoder {
             return rest;
         }
         self.abandon(Cause::Restarted);
-        self.state = State::Inside;
+        self.begin();
         rest
     }
 
@@ -181,7 +212,7 @@ impl Decoder {
             }
             Some((&VT, rest)) => {
                 self.complete(true);
-                self.state = State::Inside;
+                self.begin();
                 rest
             }
             _ => {
@@ -195,7 +226,10 @@ impl Decoder {
 
     fn drop_until_mark<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
         let Some(at) = memchr2(VT, FS, bytes) else { return &[] };
-        self.state = if bytes.get(at) == Some(&FS) { State::DropEnding } else { State::Inside };
+        match bytes.get(at) {
+            Some(&FS) => self.state = State::DropEnding,
+            _ => self.begin(),
+        }
         split_at_mark(bytes, at).1
     }
 
@@ -206,7 +240,7 @@ impl Decoder {
                 rest
             }
             Some((&VT, rest)) => {
-                self.state = State::Inside;
+                self.begin();
                 rest
             }
             _ => {
@@ -222,12 +256,14 @@ impl Decoder {
         if total <= self.frame_max {
             return self.frame.extend(payload, self.frame_max);
         }
-        let missing = limits::SKIPPED_BYTES_KEPT.saturating_sub(self.frame.0.len());
+        // Up to the byte that is too many and no further, so that the report does not depend on how the bytes were cut.
+        let counted = self.frame_max.saturating_add(1);
+        let missing = limits::SKIPPED_BYTES_KEPT.min(counted).saturating_sub(self.frame.0.len());
         let mut kept = head(&self.frame.0).to_vec();
         kept.extend(payload.iter().take(missing));
         self.frame = Buffer(Vec::new());
         self.separators = 0;
-        self.note(Cause::Oversize, kept, total);
+        self.note(Cause::Oversize, kept, counted);
         self.state = State::Dropping;
     }
 

@@ -1,17 +1,13 @@
-//! What a delivery looks like on the wire: headers and body, made from the stored message alone.
+//! What a delivery looks like on the wire: name, headers and body, made from the stored message alone.
 
 use super::Plan;
 use crate::{
     delivery::{KeyParts, delivery_key, traceparent},
-    hl7::{Index, Message},
+    flow::{ACKNOWLEDGEMENT, Original, delivery},
+    hl7::{Encoding, Index, Message, Text},
     store::{reader::Due, rows::RAW},
+    uplink::{Content, Delivery},
 };
-
-/// A delivery as it is sent.
-pub(super) struct Request {
-    pub(super) headers: Vec<(&'static str, String)>,
-    pub(super) body: Vec<u8>,
-}
 
 /// Why a delivery cannot be made. What can refuse a message was asked before its acknowledgement, so each of these is a fault of
 /// the configuration since then.
@@ -31,11 +27,13 @@ impl Error {
     }
 }
 
-pub(super) fn build(plan: &Plan, due: &Due) -> Result<Request, Error> {
+pub(super) fn build(plan: &Plan, due: &Due) -> Result<Delivery, Error> {
     let flow = plan.names.flow_index(due.waiting.flow).and_then(|flow| plan.flows.flow(flow)).ok_or(Error::NoFlow)?;
+    let link = plan.names.links.iter().position(|row| *row == due.message.link);
+    let text = Text::of(&due.message.raw, link.and_then(|link| plan.flows.charset(link)));
     let mut index = Index::default();
-    let is_message = index.parse(&due.message.raw).is_ok();
-    let message = is_message.then(|| Message::new(&due.message.raw, &index));
+    let is_message = index.parse(text.bytes()).is_ok();
+    let message = is_message.then(|| Message::new(text.bytes(), &index));
     let part = |read: fn(&Message<'_>) -> Vec<u8>| message.as_ref().map(read).unwrap_or_default();
     let key = delivery_key(&KeyParts {
         site: &plan.site,
@@ -47,18 +45,18 @@ pub(super) fn build(plan: &Plan, due: &Due) -> Result<Request, Error> {
         content_hash: &due.message.content_hash,
         map_version: &due.mapping,
     });
-    let (content_type, body) = if due.mapping == RAW {
-        (raw_type(message.as_ref()), due.message.raw.clone())
+    let (content, content_type, body) = if due.mapping == RAW {
+        (Content::Hl7, raw_type(&text, message.as_ref()), due.message.raw.clone())
+    } else if due.mapping == ACKNOWLEDGEMENT {
+        let body = message.as_ref().and_then(|message| acknowledgement(plan, due, message)).ok_or(Error::NoMap)?;
+        (Content::Hl7, raw_type(&text, message.as_ref()), text.encode(body))
     } else {
-        let link = plan.names.links.iter().position(|row| *row == due.message.link);
-        let body = message
-            .as_ref()
-            .and_then(|message| {
-                let stored = &due.message;
-                plan.flows.render(&due.mapping, link, message, stored.received_at, stored.content_hash)
-            })
+        let stored = &due.message;
+        let body = plan
+            .flows
+            .render(&due.mapping, link, &stored.raw, stored.received_at, stored.content_hash)
             .ok_or(Error::NoMap)?;
-        ("application/fhir+json; charset=utf-8".to_owned(), body)
+        (Content::Fhir, "application/fhir+json; charset=utf-8".to_owned(), body)
     };
     let headers = vec![
         ("content-type", content_type),
@@ -67,10 +65,21 @@ pub(super) fn build(plan: &Plan, due: &Due) -> Result<Request, Error> {
         ("x-gurney-flow", flow.name.to_string()),
         ("traceparent", traceparent(key)),
     ];
-    Ok(Request { headers, body })
+    let name = format!("{}-{}", flow.name, due.message.id);
+    Ok(Delivery { name, key: key.to_string(), content, headers, body })
 }
 
-fn raw_type(message: Option<&Message<'_>>) -> String {
-    let charset = message.map_or("utf-8", |message| message.charset(None).encoding().name());
+/// The application acknowledgement of a stored message, from what its journal row keeps.
+fn acknowledgement(plan: &Plan, due: &Due, message: &Message<'_>) -> Option<Vec<u8>> {
+    let stored = &due.message;
+    let link = plan.names.links.iter().position(|row| *row == stored.link);
+    let zone = link.map_or(jiff::tz::TimeZone::UTC, |link| plan.flows.zone(link));
+    let (journal, received_at, verdict) = (stored.id, stored.received_at, stored.verdict);
+    delivery(message, &Original { journal, received_at, verdict, expected: None }, stored.fate, &zone)
+}
+
+fn raw_type(text: &Text<'_>, message: Option<&Message<'_>>) -> String {
+    let read = || message.map_or("utf-8", |message| message.charset(text.configured()).encoding().name());
+    let charset = text.source().map_or_else(read, Encoding::name);
     format!("application/hl7-v2; charset={charset}")
 }

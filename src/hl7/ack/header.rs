@@ -60,7 +60,7 @@ impl<'a> Header<'a> {
     }
 
     /// Writes the header of the answer.
-    pub(super) fn write_answer(&self, writer: &mut Writer, stamp: &Stamp<'_>) {
+    pub(super) fn write_answer(&self, writer: &mut Writer, stamp: &Stamp<'_>, asks: [&str; 2]) {
         let message_type: Vec<&[u8]> = match self.trigger {
             b"" => vec![b"ACK"],
             _ if self.version_below(&[2, 3, 1]) => vec![b"ACK"],
@@ -78,8 +78,9 @@ impl<'a> Header<'a> {
         writer.text(stamp.control_id);
         writer.raw(or(self.processing_id, b"P"));
         writer.raw(or(self.version, b"2.5.1"));
-        for _ in 13..18 {
-            writer.text("");
+        let [accept, application] = asks;
+        for text in ["", "", accept, application, ""] {
+            writer.text(text);
         }
         writer.raw(self.charset);
     }

@@ -116,6 +116,121 @@ fn answers_when_an_answer_is_due() {
     assert_eq!(codes(accept(Condition::Success)), [Some(Code::Ca), None, None]);
 }
 
+/// MSH-15 down, MSH-16 across: absent, AL, NE, ER, SU. What is answered, and what follows in a later exchange.
+const TRUTH: [(Outcome, [[&str; 5]; 5]); 4] = [
+    (
+        Outcome::Accept,
+        [
+            ["AA", "+AA", "", "", "+AA"],
+            ["CA", "CA+AA", "CA", "CA", "CA+AA"],
+            ["", "+AA", "", "", "+AA"],
+            ["", "+AA", "", "", "+AA"],
+            ["CA", "CA+AA", "CA", "CA", "CA+AA"],
+        ],
+    ),
+    (
+        Outcome::Content,
+        [
+            ["AE", "+AE", "", "+AE", ""],
+            ["CE", "CA+AE", "CE", "CA+AE", "CE"],
+            ["", "+AE", "", "+AE", ""],
+            ["CE", "+AE", "CE", "+AE", "CE"],
+            ["", "CA+AE", "", "CA+AE", ""],
+        ],
+    ),
+    (
+        Outcome::Error,
+        [
+            ["AE", "+AE", "", "+AE", ""],
+            ["CE", "CE", "CE", "CE", "CE"],
+            ["", "+AE", "", "+AE", ""],
+            ["CE", "CE", "CE", "CE", "CE"],
+            ["", "+AE", "", "+AE", ""],
+        ],
+    ),
+    (
+        Outcome::Reject,
+        [
+            ["AR", "+AR", "", "+AR", ""],
+            ["CR", "CR", "CR", "CR", "CR"],
+            ["", "+AR", "", "+AR", ""],
+            ["CR", "CR", "CR", "CR", "CR"],
+            ["", "+AR", "", "+AR", ""],
+        ],
+    ),
+];
+
+const CONDITIONS: [&str; 5] = ["", "AL", "NE", "ER", "SU"];
+
+#[test]
+fn holds_the_truth_table() {
+    let shown = |mode: Mode, outcome| {
+        let Exchanges { first, later } = mode.exchanges(outcome);
+        let text = |code: Option<Code>, before: &str| code.map(|code| format!("{before}{code}")).unwrap_or_default();
+        text(first, "") + &text(later, "+")
+    };
+    let mut cells = 0;
+    for (outcome, table) in TRUTH {
+        for (accept, row) in CONDITIONS.into_iter().zip(table) {
+            for ((application, expected), as_always) in CONDITIONS.into_iter().zip(row).zip(always_row(outcome)) {
+                let mode = |setting| Mode::read(setting, accept.as_bytes(), application.as_bytes());
+                assert_eq!(shown(mode(AckMode::Auto), outcome), expected, "{outcome:?} {accept} {application}");
+                let original = outcome.application_code().to_string();
+                assert_eq!(shown(mode(AckMode::Original), outcome), original, "{accept} {application}");
+                // In enhanced mode, MSH-15 left out means AL; the rest is as MSH says.
+                let expected = if accept.is_empty() { as_always } else { expected };
+                assert_eq!(shown(mode(AckMode::Enhanced), outcome), expected, "{outcome:?} {accept} {application}");
+                cells += 3;
+            }
+        }
+    }
+    assert_eq!(cells, 300);
+}
+
+/// The row of AL.
+fn always_row(outcome: Outcome) -> [&'static str; 5] {
+    TRUTH.iter().find(|(of, _)| *of == outcome).unwrap().1[1]
+}
+
+#[test]
+fn echoes_what_is_expected_next() {
+    for (version, expected) in [("2.1", "MSA|AE|1|t|41"), ("2.6", "MSA|AE|1|t|41"), ("2.7", "MSA|AE|1||41")] {
+        let raw = format!("MSH|^~\\&|A|B|C|D|||ADT^A03|1|P|{version}|42\r");
+        let index = Index::of(raw.as_bytes()).unwrap();
+        let fault = Fault { place: None, reason: Reason::InternalError, text: "t".into() };
+        let body = Body { code: Code::Ae, fault: Some(&fault), expected: Some(41), asks: Asks::Nothing };
+        let answer = String::from_utf8(compose(&index.message(raw.as_bytes()), &STAMP, &body)).unwrap();
+        assert_eq!(answer.split('\r').nth(1), Some(expected), "{version}");
+        assert!(!answer.split('\r').next().unwrap().contains("|42"), "the answer is no part of a sequence");
+    }
+}
+
+#[test]
+fn begins_an_exchange_of_its_own_where_asked() {
+    let raw = b"MSH|^~\\&|A|B|C|D|||ADT^A03|1|P|2.5|||AL|AL|DEU|8859/1\r";
+    let index = Index::of(raw).unwrap();
+    for (asks, expected) in [
+        (Asks::Nothing, "|P|2.5||||||8859/1"),
+        (Asks::Never, "|P|2.5|||NE|NE||8859/1"),
+        (Asks::Accept, "|P|2.5|||AL|NE||8859/1"),
+    ] {
+        let body = Body { code: Code::Aa, fault: None, expected: None, asks };
+        let answer = String::from_utf8(compose(&index.message(raw), &STAMP, &body)).unwrap();
+        let header = answer.split('\r').next().unwrap();
+        assert!(header.ends_with(expected), "{header}");
+        assert!(is_acknowledgement(&Index::of(answer.as_bytes()).unwrap().message(answer.as_bytes())));
+    }
+}
+
+#[test]
+fn survives_a_receiving_facility_of_separators_alone() {
+    for facility in ["^^", "^", "~", "&&", "\"\"", "^^~^^&"] {
+        let answer = acknowledge(format!("MSH|^~\\&|A|B|C|{facility}|||ADT^A03|1|P|2.5\r").as_bytes(), Code::Aa, None);
+        assert!(answer.starts_with(&format!("MSH|^~\\&|C|{facility}|A|B|")), "{answer}");
+        assert_sound(answer.as_bytes());
+    }
+}
+
 #[test]
 fn never_answers_an_answer() {
     for (raw, expected) in [

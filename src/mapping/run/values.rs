@@ -34,14 +34,12 @@ impl<'m> Run<'_, 'm> {
     }
 
     pub(super) fn when(&mut self, source: &Source, part: &Part<'m>) -> Option<When> {
-        let component = match &source.place {
-            SourcePlace::Path(path) if path.component().is_some() => {
-                event::plain(part.value(path), self.scope.charset())
-            }
-            _ => event::part(&part.repetition, 1, self.scope.charset()),
+        let charset = self.scope.charset();
+        let (component, degree) = match &source.place {
+            SourcePlace::Path(path) if path.component().is_some() => (event::plain(part.value(path), charset), None),
+            _ => (event::part(&part.repetition, 1, charset), event::part(&part.repetition, 2, charset)),
         };
-        let component = component?;
-        let when = When::read(&component, self.context.zone);
+        let when = When::read_to(&component?, &degree.unwrap_or_default(), self.context.zone);
         if when.is_none() {
             self.cannot_read(source);
         }

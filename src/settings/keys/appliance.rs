@@ -40,8 +40,19 @@ pub(in crate::settings) static MAPS: Key<Spelled<PathBuf>> = Key {
     example: "\"/etc/gurney/maps\"",
     doc: "Folder with further maps and code tables, beside the built-in ones.",
 };
-pub(in crate::settings) static GURNEY: Section =
-    Section { kind: "gurney", doc: "The site and this box.", keys: &[&SITE, &NODE, &SITE_ZONE, &MAPS], later: &[] };
+pub(in crate::settings) static PROFILES: Key<Spelled<PathBuf>> = Key {
+    name: "profiles",
+    form: PATH,
+    absent: Absent::Nothing,
+    example: "\"/etc/gurney/profiles\"",
+    doc: "Folder with further conformance profiles, beside the built-in ones.",
+};
+pub(in crate::settings) static GURNEY: Section = Section {
+    kind: "gurney",
+    doc: "The site and this box.",
+    keys: &[&SITE, &NODE, &SITE_ZONE, &MAPS, &PROFILES],
+    later: &[],
+};
 
 pub(in crate::settings) static STORE_PATH: Key<Spelled<PathBuf>> = Key {
     name: "path",

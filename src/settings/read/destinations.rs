@@ -7,7 +7,7 @@ use crate::{
         Destination, DestinationKind,
         complaint::Complaint,
         fields::Fields,
-        keys::{PLAINTEXT, destination},
+        keys::{PLAINTEXT, destination, is_target},
         merge::Entry,
         place::Place,
         words::Endpoint,
@@ -18,27 +18,25 @@ use crate::{
 pub(super) struct NamedDestination<'a> {
     pub(super) name: &'a str,
     pub(super) place: Place,
-    pub(super) kind: DestinationKind,
+    /// The kind of its table.
+    pub(super) kind: &'static str,
 }
 
 impl<'a> NamedDestination<'a> {
     pub(super) fn of(entry: &Entry<'a>) -> Self {
-        Self { name: entry.name, place: entry.place.clone(), kind: kind_of(entry) }
+        Self { name: entry.name, place: entry.place.clone(), kind: entry.section.kind }
     }
-}
-
-fn kind_of(entry: &Entry<'_>) -> DestinationKind {
-    if entry.section.kind == destination::FHIR.kind { DestinationKind::Fhir } else { DestinationKind::Http }
 }
 
 impl Reader<'_> {
     pub(super) fn destination(&mut self, entry: &Entry<'_>) -> Option<Destination> {
+        if is_target(entry.section) {
+            return self.target(entry);
+        }
         let fields = &entry.fields;
-        let kind = kind_of(entry);
-        let url = match kind {
-            DestinationKind::Fhir => fields.read(&destination::FHIR_URL, &mut self.found),
-            DestinationKind::Http => fields.read(&destination::HTTP_URL, &mut self.found),
-        };
+        let is_fhir = entry.section.kind == destination::FHIR.kind;
+        let url_key = if is_fhir { &destination::FHIR_URL } else { &destination::HTTP_URL };
+        let url = fields.read(url_key, &mut self.found);
         let failover = fields.read(&destination::FAILOVER, &mut self.found);
         let retry = fields.read(&destination::RETRY, &mut self.found);
         let in_flight = fields.read(&destination::IN_FLIGHT, &mut self.found);
@@ -56,7 +54,7 @@ impl Reader<'_> {
         self.check_endpoints(fields, &url, &failover);
         Some(Destination {
             name: Name::new(entry.name),
-            kind,
+            kind: if is_fhir { DestinationKind::Fhir } else { DestinationKind::Http },
             endpoints: std::iter::once(url).chain(failover).map(|endpoint| endpoint.url).collect(),
             retry: retry?,
             in_flight: in_flight?,

@@ -4,10 +4,10 @@ use super::{NamedLink, Reader, destinations::NamedDestination};
 use crate::{
     ids::Name,
     settings::{
-        DestinationKind, Flow, Mapping,
+        Flow, Mapping,
         complaint::{Complaint, Ground, listed, quoted},
         fields::{Fields, Key},
-        keys::flow,
+        keys::{destination, flow, target},
         merge::Entry,
         place::Place,
         suggest::did_you_mean,
@@ -36,12 +36,15 @@ impl Reader<'_> {
         let flows: Vec<_> = entries.iter().map(|entry| self.flow(entry, links, destinations)).collect();
         // A flow with a fault may be the one that would use what seems unused.
         let flows: Vec<_> = flows.into_iter().collect::<Option<_>>()?;
+        let flows: Vec<_> = flows.into_iter().chain(self.acknowledgement_flows(links)).collect();
         self.warn_of_unused(&flows, links, destinations);
         Some(flows)
     }
 
     fn warn_of_unused(&mut self, flows: &[Flow], links: &[NamedLink<'_>], destinations: &[NamedDestination<'_>]) {
-        let links = links.iter().enumerate().filter(|(index, _)| flows.iter().all(|flow| flow.from != *index));
+        let links = links.iter().enumerate().filter(|(index, _)| {
+            flows.iter().filter(|flow| !flow.is_acknowledgement()).all(|flow| flow.from != *index)
+        });
         for (_, link) in links {
             let message = format!("no flow takes messages from `{}`", link.name);
             let warning = Complaint::warning(link.place.clone(), message).ground(Ground::Absence);
@@ -103,7 +106,7 @@ impl Reader<'_> {
     }
 
     /// The index of `name` among `wanted`, or a complaint.
-    fn resolve<F>(
+    pub(super) fn resolve<F>(
         &mut self,
         fields: &Fields<'_>,
         key: &Key<F>,
@@ -137,12 +140,16 @@ impl Reader<'_> {
         None
     }
 
-    fn check_mapping(&mut self, fields: &Fields<'_>, mapping: &Mapping, kind: Option<DestinationKind>) {
+    fn check_mapping(&mut self, fields: &Fields<'_>, mapping: &Mapping, kind: Option<&str>) {
         let maps = self.known.maps;
         let spelled: Vec<_> = maps.iter().map(|(name, version)| format!("{name}@{version}")).collect();
         let place = fields.place(&flow::MAPPING);
         match mapping {
-            Mapping::Raw if kind == Some(DestinationKind::Fhir) => {
+            Mapping::Map { .. } if kind == Some(target::MLLP_CONNECT.kind) => {
+                let complaint = Complaint::new(place, "an HL7 receiver takes no FHIR, which is what maps make");
+                self.found.push(complaint.help("write \"raw\", or send to a destination of the kind fhir or http"));
+            }
+            Mapping::Raw if kind == Some(destination::FHIR.kind) => {
                 let help = format!(
                     "write a map that makes FHIR, such as {}",
                     listed(spelled.iter().map(String::as_str), "or")

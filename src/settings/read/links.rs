@@ -1,24 +1,33 @@
 //! Reads links: `[mllp.NAME]`, `[serial.NAME]`.
 
-use super::Reader;
+use super::{Reader, destinations::NamedDestination};
 use crate::{
     ids::Name,
     settings::{
-        Link, LinkWire, MllpServer, SerialPort, WhenRefused,
-        complaint::Complaint,
+        Link, LinkWire, MllpServer, ProfileRef, SerialPort, WhenRefused,
+        complaint::{Complaint, listed, quoted},
+        fields::Fields,
         keys::{PLAINTEXT, SERVER_TLS, link},
         merge::Entry,
+        suggest::did_you_mean,
     },
 };
 
 impl Reader<'_> {
-    pub(super) fn link(&mut self, entry: &Entry<'_>) -> Option<Link> {
+    pub(super) fn link(&mut self, entry: &Entry<'_>, destinations: &[NamedDestination<'_>]) -> Option<Link> {
         let fields = &entry.fields;
         let is_serial = entry.section.kind == link::SERIAL.kind;
         let ack = fields.read(&link::ACK, &mut self.found);
         let frame_max = fields.read(&link::FRAME_MAX, &mut self.found);
         let frame_timeout = fields.read(&link::FRAME_TIMEOUT, &mut self.found);
         let zone = fields.read(&link::LINK_ZONE, &mut self.found);
+        let charset = fields.read(&link::CHARSET, &mut self.found);
+        let batch_ack = fields.read(&link::BATCH_ACK, &mut self.found);
+        let profile = fields.read(&link::PROFILE, &mut self.found);
+        if let Some(profile) = &profile {
+            self.check_profile(fields, profile);
+        }
+        let answering = self.answering(entry, destinations);
         let wire = if is_serial { self.serial(entry) } else { self.mllp(entry) };
         let when_refused = if is_serial {
             // A line cannot be closed; silence is what makes the device send again.
@@ -34,11 +43,32 @@ impl Reader<'_> {
             name: Name::new(entry.name),
             ack: ack?,
             when_refused: when_refused?,
+            answering: answering?,
             frame_max,
             zone,
+            charset,
+            batch_ack: batch_ack?,
+            profile,
             frame_timeout: frame_timeout?,
             wire: wire?,
         })
+    }
+
+    fn check_profile(&mut self, fields: &Fields<'_>, profile: &ProfileRef) {
+        let profiles = self.known.profiles;
+        if profiles.contains(&(profile.name.as_str(), profile.version)) {
+            return;
+        }
+        let written = format!("{}@{}", profile.name, profile.version);
+        let spelled: Vec<_> = profiles.iter().map(|(name, version)| format!("{name}@{version}")).collect();
+        let known = || spelled.iter().map(String::as_str);
+        let of_this_name = spelled.iter().find(|other| other.split('@').next() == Some(&profile.name));
+        let help = match of_this_name {
+            Some(other) => format!("`{other}` is there"),
+            None => did_you_mean(&written, known(), format!("the profiles are {}", listed(known(), "and"))),
+        };
+        let message = format!("there is no profile {}", quoted(&written));
+        self.found.push(Complaint::new(fields.place(&link::PROFILE), message).help(help));
     }
 
     fn mllp(&mut self, entry: &Entry<'_>) -> Option<LinkWire> {

@@ -40,7 +40,7 @@ fn shows_true_defaults_in_the_reference() {
         let is_key = key.is_some_and(|key| {
             !key.starts_with(' ') && key.trim_end().bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
         });
-        let chosen = ["key ", "tls", "plaintext", "zone", "maps", "department"]
+        let chosen = ["key ", "tls", "plaintext", "zone", "charset", "maps", "profile", "department", "suffix"]
             .iter()
             .any(|skipped| line[1.min(line.len())..].starts_with(skipped));
         shown.push_str(if is_key && !chosen { &line[1..] } else { line });
@@ -68,13 +68,50 @@ fn names_every_key_in_the_reference() {
     }
 }
 
+/// Destinations of kinds that sources have too stand behind the sources.
+#[test]
+fn names_every_key_of_destinations_by_use_in_the_reference() {
+    let (_, behind) = REFERENCE.split_once("---- Where they go").unwrap();
+    for (name, section) in keys::TARGETS {
+        let header = format!("[{}.", section.kind);
+        let mut tables =
+            behind.split("\n[").map(|table| format!("[{table}")).filter(|table| table.starts_with(&header));
+        let has = |table: &String, key: &str| {
+            table.lines().any(|line| line.trim_start_matches('#').split('=').next().unwrap_or_default().trim() == key)
+        };
+        assert!(tables.any(|table| section.keys.iter().all(|key| has(&table, key.name()))), "{name} in the reference");
+    }
+}
+
+#[test]
+fn reads_destinations_by_their_use() {
+    let settings = read_one(REFERENCE).unwrap().settings;
+    let find = |name: &str| settings.destinations.iter().find(|to| to.name.as_str() == name).unwrap();
+    assert!(settings.links.iter().all(|link| !["laboratory", "pharmacy", "exchange"].contains(&link.name.as_str())));
+    let laboratory = find("laboratory");
+    let DestinationKind::Mllp(target) = &laboratory.kind else { panic!("MLLP") };
+    assert_eq!(laboratory.endpoints, ["127.0.0.1:6662"]);
+    assert_eq!((laboratory.in_flight, laboratory.timeout), (1, limits::RESPONSE_TIMEOUT));
+    assert_eq!((target.idle, target.keepalive), (limits::UNUSED_TIMEOUT, limits::KEEPALIVE.0));
+    assert_eq!(target.opening, Opening::Dial { security: Security::Plain });
+    assert_eq!(
+        (target.release, target.connection, target.gap),
+        (MllpRelease::One, ConnectionUse::Keep, Duration::ZERO)
+    );
+    assert_eq!((target.awaited, target.on_error), (AwaitedAck::Commit, OnError::Retry));
+    assert_eq!(find("pharmacy").listens_at(), Some("127.0.0.1:6671".parse().unwrap()));
+    let folder = FolderTarget { path: "/srv/exchange/out".into(), suffix: None };
+    assert_eq!(find("exchange").kind, DestinationKind::Folder(folder));
+}
+
 #[test]
 fn declares_values_that_can_be_read() {
     let schema = schema();
     let mut keys_seen = 0;
-    for section in keys::SINGLE.iter().chain(&keys::NAMED) {
+    let sections = keys::SINGLE.iter().chain(&keys::NAMED).map(|section| (section.kind, *section));
+    for (name, section) in sections.chain(keys::TARGETS) {
         for key in section.keys {
-            let part = &schema["$defs"][section.kind]["properties"][key.name()];
+            let part = &schema["$defs"][name]["properties"][key.name()];
             assert!(part["description"].as_str().unwrap().ends_with('.'), "{}", key.name());
             for value in part["examples"].as_array().unwrap().iter().chain(part.get("default")) {
                 validate(value, part, &schema, key.name());
@@ -145,6 +182,10 @@ fn validate(value: &Json, schema: &Json, root: &Json, at: &str) {
             "enum" => assert!(rule.as_array().unwrap().contains(value), "{at}: {value} in {rule}"),
             "const" => assert_eq!(value, rule, "{at}"),
             "minLength" => assert!(!value.as_str().unwrap().is_empty(), "{at}"),
+            "anyOf" => {
+                let fits = |form: &Json| std::panic::catch_unwind(|| validate(value, form, root, at)).is_ok();
+                assert!(rule.as_array().unwrap().iter().any(fits), "{at}: none of {rule}");
+            }
             // Regular expressions are left to the validators of others; `read` checks the values.
             "pattern" | "propertyNames" | "additionalProperties" => {}
             "description" | "default" | "examples" | "title" | "$schema" | "$defs" => {}

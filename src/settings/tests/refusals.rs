@@ -310,6 +310,20 @@ fn says_what_is_wrong_and_what_to_write() {
             "there is no destination `cloud`",
             "the destinations are `platform`",
         ),
+        (
+            "frame_max = \"16 MiB\"",
+            "profile = \"adt-fed@1\"",
+            "there is no profile `adt-fed@1`",
+            "did you mean `adt-feed@1`?",
+        ),
+        ("frame_max = \"16 MiB\"", "profile = \"orders@1\"", "there is no profile `orders@1`", "`orders@2` is there"),
+        (
+            "frame_max = \"16 MiB\"",
+            "profile = \"zzz@1\"",
+            "there is no profile `zzz@1`",
+            "the profiles are `adt-feed@1` and `orders@2`",
+        ),
+        ("frame_max = \"16 MiB\"", "profile = \"orders\"", "`orders` is not a profile", "\"adt-feed@1\""),
         ("on        = [\"*\"]", "on = []", "this list is empty", "1 to 100"),
         ("on        = [\"*\"]", "on = [\"adt\"]", "`adt` is not a message type", "\"ADT^*\""),
         ("mapping   = \"raw\"", "mapping = \"transport\"", "`transport` is not a mapping", "\"transport@1\""),
@@ -436,6 +450,91 @@ fn refuses_what_two_tables_cannot_share() {
     let small = minimal_with("limit     = \"2 GB\"", "limit = \"100 MB\"").replace("16 MiB", "64 MiB");
     let faults = read_one(&small).unwrap_err();
     assert_eq!(faults.faults[0].message, "a store of 100 MB is too small for messages of 64 MiB");
+}
+
+/// A receiver beside the minimal site, with a flow that sends to it.
+fn with_receiver(table: &str) -> String {
+    let flow = "[flow.to-lab]\nfrom = \"ehr\"\non = [\"*\"]\nto = \"lab\"\nmapping = \"raw\"\npattern = \"event\"\n\
+        target = \"1 min\"\nowner = \"Laboratory\"\nescalate = [\"lab-desk\"]\n";
+    format!("{MINIMAL}{table}\n{flow}")
+}
+
+#[test]
+fn says_what_is_wrong_with_a_receiver() {
+    let connect = |rest: &str| format!("[mllp.lab]\nconnect = \"127.0.0.1:1\"\n{rest}");
+    let to = |peer: &str| format!("[mllp.lab]\nconnect = \"{peer}\"");
+    let deliver = |rest: &str| format!("[mllp.lab]\nrole = \"deliver\"\n{rest}");
+    for (table, message, help) in [
+        (to("lab.example"), "`lab.example` is not a host and port", "the port is missing"),
+        (to("mllp://lab.example:1"), "is not a host and port", "no URLs"),
+        (to("lab.example:0"), "is not a host and port", "\"10.20.8.7:6661\""),
+        (to("lab.example:6661"), "unencrypted", "encrypt it: tls = {"),
+        (connect("failover = [\"10.0.0.1:1\"]"), "unencrypted", "encrypt it: tls = {"),
+        (connect("failover = [\"127.0.0.1:1\"]"), "the same peer stands here twice", "once"),
+        (connect("gap = \"2 min\""), "out of range", "\"1 min\""),
+        (connect("gap = \"2 s\"\nin_flight = 2"), "leaves no room", "keep one of the two"),
+        (connect("release = 3"), "out of range", "from 1 to 2"),
+        (connect("ack = \"auto\""), "unknown key `ack` in [mllp.lab]", "the keys are connect"),
+        (connect("tls = { name = \"a b\" }"), "`a b` is not a host name", "lab.hospital"),
+        (
+            "[mllp.lab]\nlisten = \"127.0.0.1:1\"".to_owned(),
+            "`lab` is a source, not a destination",
+            "`to` takes a destination",
+        ),
+        (deliver("listen = \"127.0.0.1:6661\""), "listen at the same port 6661", "another port"),
+        (
+            deliver("listen = \"10.0.0.1:1\"\ntls = { certificate = \"mllp\" }"),
+            "would be sent messages",
+            "name the receiver",
+        ),
+        (deliver("listen = \"10.0.0.1:1\"\nallow = [\"10.0.0.2\"]"), "unencrypted", "encrypt it: tls = {"),
+        (
+            "[mllp.lab]\nrole = \"receive\"\nlisten = \"127.0.0.1:1\"".to_owned(),
+            "`receive` is not a choice here",
+            "`deliver`",
+        ),
+        ("[folder.lab]\nsuffix = \"hl7\"".to_owned(), "[folder.lab] has no `path`", "path = "),
+        ("[folder.lab]\npath = \"/x\"\nsuffix = \".hl7\"".to_owned(), "`.hl7` is not a suffix", "without a dot"),
+        ("[folder.lab]\npath = \"/x\"\nsuffix = \"tmp\"".to_owned(), "`tmp` is not a suffix", "unfinished files"),
+    ] {
+        let faults = read_one(&with_receiver(&table)).expect_err(&table);
+        let errors: Vec<_> = faults.faults.iter().filter(|fault| !fault.is_warning()).collect();
+        assert!(
+            errors.len() == 1 && errors[0].message.contains(message),
+            "{table}: {message:?} is not all of\n{faults}"
+        );
+        assert!(errors[0].help.contains(help), "{table}: {help:?} is not in\n{faults}");
+    }
+    for table in [
+        to("lab.example:6661") + "\ntls = {}",
+        to("10.0.0.1:1") + "\nplaintext = { accepted_by = \"A. Sample\", until = \"2027-06-30\" }",
+        deliver("listen = \"10.0.0.1:1\"\ntls = { certificate = \"a\", client_ca = \"b\" }"),
+    ] {
+        let checked = read_one(&with_receiver(&table)).unwrap_or_else(|faults| panic!("{faults}"));
+        assert_eq!(checked.warnings, []);
+    }
+}
+
+#[test]
+fn tells_by_the_flows_which_end_a_table_is() {
+    const LAB: &str = "[mllp.lab]\nconnect = \"127.0.0.1:1\"\n";
+    let both = with_receiver(LAB).replace("from = \"ehr\"", "from = \"lab\"");
+    let faults = read_one(&both).unwrap_err();
+    let errors: Vec<_> = faults.faults.iter().filter(|fault| !fault.is_warning()).collect();
+    assert_eq!(errors[0].message, "`lab` cannot be both a source and a destination", "{faults}");
+    assert_eq!((errors.len(), errors[0].also.len()), (1, 1), "{faults}");
+
+    let faults = read_one(&format!("{MINIMAL}{LAB}")).unwrap_err();
+    assert_eq!(faults.faults.len(), 1, "{faults}");
+    assert_eq!(faults.faults[0].message, "no flow sends to `lab` or takes messages from it");
+
+    let raw = "to = \"lab\"\nmapping = \"raw\"";
+    let mapped = with_receiver(LAB).replace(raw, "to = \"lab\"\nmapping = \"transport@1\"");
+    let faults = read_one(&mapped).unwrap_err();
+    assert_eq!(faults.faults.len(), 1, "{faults}");
+    assert_eq!(faults.faults[0].message, "an HL7 receiver takes no FHIR, which is what maps make");
+    let to_folder = mapped.replace(LAB, "[folder.lab]\npath = \"/srv/out\"\n");
+    assert_eq!(read_one(&to_folder).unwrap_or_else(|faults| panic!("{faults}")).warnings, []);
 }
 
 #[test]

@@ -102,10 +102,13 @@ fn shown(message: listing::MessageRow, raw: &[u8], masking: Masking) -> Shown {
 /// Long values, such as documents, are cut, so that a message of any size can be shown.
 fn shortened(mut layout: Layout) -> Layout {
     for field in layout.segments.iter_mut().flat_map(|segment| &mut segment.fields) {
-        if let Some((at, _)) = field.value.char_indices().nth(limits::SHOWN_CHARACTERS_MAX) {
-            let hidden = field.value.chars().count() - limits::SHOWN_CHARACTERS_MAX;
-            field.value.truncate(at);
-            field.value += &format!("... and {hidden} more");
+        let components = field.components.iter_mut().map(|component| &mut component.value);
+        for value in std::iter::once(&mut field.value).chain(components) {
+            if let Some((at, _)) = value.char_indices().nth(limits::SHOWN_CHARACTERS_MAX) {
+                let hidden = value.chars().count() - limits::SHOWN_CHARACTERS_MAX;
+                value.truncate(at);
+                *value += &format!("... and {hidden} more");
+            }
         }
     }
     layout

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     delivery::{BreakerState, View},
-    settings::{DestinationKind, LinkWire, Priority},
+    settings::{LinkWire, Priority},
     store::{listing, pressure::Pressure, reader},
     units::Timestamp,
 };
@@ -117,11 +117,7 @@ fn destination(
     let active = view.map_or(0, |view| view.active);
     Some(DestinationStatus {
         name: destination.name.to_string(),
-        kind: match destination.kind {
-            DestinationKind::Http => "http",
-            DestinationKind::Fhir => "fhir",
-        }
-        .to_owned(),
+        kind: destination.kind.as_str().to_owned(),
         state: word(view).to_owned(),
         endpoint: destination.endpoints.get(active).cloned().unwrap_or_default(),
         preferred: active == 0,

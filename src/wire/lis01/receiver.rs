@@ -86,7 +86,8 @@ impl Lis01 {
         } else {
             self.out.push(ACK);
             let until = Some(now.plus(self.options.timers.receiver));
-            self.phase = Phase::Receiving(Reception { until, last: None, said: Said::Yes, pending: None, refused: None });
+            self.phase =
+                Phase::Receiving(Reception { until, last: None, said: Said::Yes, pending: None, refused: None });
         }
     }
 

@@ -8,7 +8,7 @@ use std::{fmt, mem};
 
 use super::{
     super::{Cause, Event},
-    frame::{self, EOT, ENQ, ETB, ETX, Frame, STX},
+    frame::{self, ENQ, EOT, ETB, ETX, Frame, STX},
 };
 use crate::units::limits;
 

@@ -174,6 +174,25 @@ fn never_makes_a_frame_of_a_part() {
 }
 
 #[test]
+fn drops_a_damaged_frame_up_to_its_end() {
+    for (before, after, expected) in [
+        (&b"\x0bMSH|a"[..], &b"b\x1c\r\x0bc\x1c\r"[..], vec![noise(Cause::Parity, b"MSH|a", 5), frame(b"c")]),
+        (b"\x0bMSH|a", b"\x0bc\x1c\r", vec![noise(Cause::Parity, b"MSH|a", 5), frame(b"c")]),
+        (b"\x0bMSH|a\x1c", b"\x0bc\x1c\r", vec![noise(Cause::Parity, b"MSH|a", 5), frame(b"c")]),
+        (b"\x0bMSH|a\x1c", b"b\x1c\r\x0bc\x1c\r", vec![noise(Cause::Parity, b"MSH|a", 5), frame(b"c")]),
+        (b"\x0ba\x1c\r", b"\x0bc\x1c\r", vec![frame(b"a"), frame(b"c")]),
+        (b"\x0ba\x1c\r", b"b\x1c\r\x0bc\x1c\r", vec![frame(b"a"), noise(Cause::Garbage, b"b\x1c\r", 3), frame(b"c")]),
+    ] {
+        let mut decoder = Decoder::new(LIMIT);
+        decoder.push(before);
+        decoder.damage(Cause::Parity);
+        decoder.push(after);
+        decoder.finish();
+        assert_eq!(decoder.collect::<Vec<_>>(), expected);
+    }
+}
+
+#[test]
 fn keeps_no_more_than_allowed_of_what_it_passes_over() {
     let long = vec![b'x'; 10_000];
     let events = decode(LIMIT, [&long[..], b"\x0b", &long[..3000]]);
@@ -221,7 +240,7 @@ fn refuses_a_frame_at_its_limit_in_constant_memory() {
         assert!(decoder.frame.0.capacity() <= LIMIT);
     }
     let events: Vec<Event> = decoder.by_ref().collect();
-    assert_eq!(events, [noise(Cause::Oversize, &[b'a'; limits::SKIPPED_BYTES_KEPT], 5000)]);
+    assert_eq!(events, [noise(Cause::Oversize, &[b'a'; limits::SKIPPED_BYTES_KEPT], 4097)]);
     decoder.push(b"\x1cb\x1c");
     assert!(decoder.awaits_idle() && decoder.in_frame());
     decoder.idle();
@@ -243,6 +262,17 @@ fn drops_the_rest_of_a_large_frame_up_to_its_end() {
         let events = decode(LIMIT, [&b"\x0b"[..], &big, rest]);
         assert!(matches!(events[0], Event::Noise { cause: Cause::Oversize, .. }));
         assert_eq!(&events[1..], &expected[..]);
+    }
+}
+
+#[test]
+fn reports_a_frame_that_is_too_large_the_same_way_however_cut() {
+    for size in [LIMIT + 1, LIMIT + 2, 2 * LIMIT] {
+        let bytes = [b"\x0b".to_vec(), vec![b'a'; size], b"\x1c\r".to_vec()].concat();
+        let expected = [noise(Cause::Oversize, &[b'a'; limits::SKIPPED_BYTES_KEPT], 4097)];
+        for piece in [1, 7, 1000, bytes.len()] {
+            assert_eq!(decode(LIMIT, bytes.chunks(piece)), expected, "{size} in pieces of {piece}");
+        }
     }
 }
 
@@ -313,7 +343,8 @@ fn names_every_cause_once() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), Cause::ALL.len());
-    assert!(Cause::ALL.iter().all(|cause| ["framing", "oversize", "timeout"].contains(&cause.kind())));
+    let kinds = ["checksum", "framing", "overrun", "oversize", "parity", "timeout"];
+    assert!(Cause::ALL.iter().all(|cause| kinds.contains(&cause.kind())));
 }
 
 #[test]
@@ -371,6 +402,7 @@ fn assert_accounted(bytes: &[u8], events: &[Event]) {
             Event::Frame(payload) => u64::try_from(payload.len()).unwrap(),
             Event::Noise { cause: Cause::SeparatorInside | Cause::MissingReturn, .. } => 0,
             Event::Noise { count, .. } => *count,
+            Event::Count(_) | Event::Sent | Event::Unsent(_) => 0,
         })
         .sum();
     let marks = bytes.iter().filter(|byte| [VT, FS, CR].contains(byte)).count();
@@ -407,12 +439,12 @@ proptest! {
     }
 }
 
-fn frames(events: &[Event]) -> Vec<&[u8]> {
+pub(super) fn frames(events: &[Event]) -> Vec<&[u8]> {
     events
         .iter()
         .filter_map(|event| match event {
             Event::Frame(payload) => Some(&payload[..]),
-            Event::Noise { .. } => None,
+            _ => None,
         })
         .collect()
 }

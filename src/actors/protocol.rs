@@ -1,0 +1,31 @@
+//! The protocol of each link, as its settings say: the one place where settings become a machine of `wire`.
+
+use crate::{
+    settings::{Framing, Link, LinkWire},
+    units::limits,
+    wire::{Bounds, Line, mllp},
+};
+
+/// Makes the machine of a link, for one stream after the other.
+pub(super) fn line(link: &Link) -> Box<dyn Line> {
+    match link.wire.framing() {
+        Framing::Mllp => {
+            Box::new(mllp::MllpLine::new(mllp::Options { bounds: bounds(link), ..mllp::Options::default() }))
+        }
+    }
+}
+
+/// How a frame is bounded. On a serial line bytes follow one another, so a pause within a frame says that the rest is lost.
+fn bounds(link: &Link) -> Bounds {
+    let gap_max = match &link.wire {
+        LinkWire::Serial(port) => {
+            Some(limits::SERIAL_GAP_MIN.max(port.character_time() * limits::SERIAL_GAP_CHARACTERS))
+        }
+        LinkWire::MllpServer(_) => None,
+    };
+    Bounds {
+        frame_max: usize::try_from(link.frame_max.0).unwrap_or(usize::MAX),
+        frame_timeout: link.frame_timeout,
+        gap_max,
+    }
+}
