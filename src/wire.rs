@@ -17,6 +17,7 @@ use std::{fmt, time::Duration};
 
 use crate::units::Timestamp;
 
+pub mod lis01;
 pub mod mllp;
 
 /// What a machine found in the bytes.
@@ -87,6 +88,8 @@ pub enum Cause {
     Malformed,
     /// The sender gave a message up after it had begun.
     Abandoned,
+    /// A message without the record that ends it; what had come was taken.
+    Unterminated,
     /// The receiver reported a parity error inside a frame.
     Parity,
     /// The receiver reported a framing error or a break inside a frame.
@@ -97,7 +100,7 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause, for labels that exist from the start.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Padding,
         Self::ByteOrderMark,
         Self::Garbage,
@@ -113,6 +116,7 @@ impl Cause {
         Self::FrameNumber,
         Self::Malformed,
         Self::Abandoned,
+        Self::Unterminated,
         Self::Parity,
         Self::Line,
         Self::Overrun,
@@ -136,6 +140,7 @@ impl Cause {
             Self::FrameNumber => "frame_number",
             Self::Malformed => "malformed",
             Self::Abandoned => "abandoned",
+            Self::Unterminated => "unterminated",
             Self::Parity => "parity",
             Self::Line => "line",
             Self::Overrun => "overrun",
@@ -183,6 +188,8 @@ pub enum Happening {
     Interrupted,
     /// The line was found again after bytes that made no sense.
     Resynchronised,
+    /// Several messages were given up half-way soon after each other: the line or the peer needs a person.
+    AbortedOften,
 }
 
 /// Why a message of ours was not taken.

@@ -121,6 +121,8 @@ labels! {
         Interrupted = "interrupted",
         /// The line was found again after bytes that made no sense.
         Resynchronised = "resynchronised",
+        /// Several messages were given up half-way soon after each other.
+        AbortedOften = "aborted_often",
     }
 
     /// Why the character set of a message was guessed.

@@ -28,6 +28,16 @@ pub const BATCH_WINDOW_MAX: usize = 256;
 pub const UNANSWERED_FRAMES_MAX: usize = 64;
 /// Bytes of one connection's unanswered frames; beyond it the link stops reading.
 pub const UNANSWERED_BYTES_MAX: usize = 32 << 20;
+/// Largest text of a LIS01-A2 frame: 64,000 characters with the seven around it.
+pub const LIS01_FRAME_TEXT_MAX: usize = 63_993;
+/// Largest text of a LIS01 frame that is sent unless the link says otherwise: what ASTM E1381 devices take.
+pub const LIS01_FRAME_TEXT_DEFAULT: usize = 240;
+/// How often a LIS01 frame is sent before its message is given up.
+pub const LIS01_TRIES: u32 = 6;
+/// LIS01 messages given up half-way within [`LIS01_ABORTS_WITHIN`] that are worth a person's time.
+pub const LIS01_ABORTS: usize = 3;
+/// The time for [`LIS01_ABORTS`].
+pub const LIS01_ABORTS_WITHIN: Duration = Duration::from_secs(600);
 /// Silence after which an odd end of a frame counts as its end (FS without CR).
 pub const LULL: Duration = Duration::from_millis(50);
 /// Time a peer of MLLP release 2 has to commit a block, unless the link says otherwise.
