@@ -17,7 +17,12 @@ use std::{fmt, time::Duration};
 
 use crate::units::Timestamp;
 
+pub mod hllp;
 pub mod mllp;
+
+#[cfg(test)]
+mod bench;
+mod exchange;
 
 /// What a machine found in the bytes.
 #[derive(Clone, PartialEq, Eq)]
@@ -183,6 +188,8 @@ pub enum Happening {
     Interrupted,
     /// The line was found again after bytes that made no sense.
     Resynchronised,
+    /// The peer said that it is there, and nothing else.
+    Heartbeat,
 }
 
 /// Why a message of ours was not taken.

@@ -309,6 +309,7 @@ impl Intake {
             Happening::Contention => LinkEvent::Contention,
             Happening::Interrupted => LinkEvent::Interrupted,
             Happening::Resynchronised => LinkEvent::Resynchronised,
+            Happening::Heartbeat => LinkEvent::Heartbeat,
         });
     }
 

@@ -121,6 +121,8 @@ labels! {
         Interrupted = "interrupted",
         /// The line was found again after bytes that made no sense.
         Resynchronised = "resynchronised",
+        /// The peer said that it is there, and nothing else.
+        Heartbeat = "heartbeat",
     }
 
     /// Why the character set of a message was guessed.
