@@ -17,8 +17,13 @@ use std::{fmt, time::Duration};
 
 use crate::units::Timestamp;
 
+pub mod hllp;
 pub mod lis01;
 pub mod mllp;
+
+#[cfg(test)]
+mod bench;
+mod exchange;
 
 /// What a machine found in the bytes.
 #[derive(Clone, PartialEq, Eq)]
@@ -190,6 +195,8 @@ pub enum Happening {
     Resynchronised,
     /// Several messages were given up half-way soon after each other: the line or the peer needs a person.
     AbortedOften,
+    /// The peer said that it is there, and nothing else.
+    Heartbeat,
 }
 
 /// Why a message of ours was not taken.

@@ -310,6 +310,7 @@ impl Intake {
             Happening::Interrupted => LinkEvent::Interrupted,
             Happening::Resynchronised => LinkEvent::Resynchronised,
             Happening::AbortedOften => LinkEvent::AbortedOften,
+            Happening::Heartbeat => LinkEvent::Heartbeat,
         });
     }
 

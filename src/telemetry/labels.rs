@@ -123,6 +123,8 @@ labels! {
         Resynchronised = "resynchronised",
         /// Several messages were given up half-way soon after each other.
         AbortedOften = "aborted_often",
+        /// The peer said that it is there, and nothing else.
+        Heartbeat = "heartbeat",
     }
 
     /// Why the character set of a message was guessed.

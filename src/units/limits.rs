@@ -44,6 +44,21 @@ pub const LULL: Duration = Duration::from_millis(50);
 pub const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Times a block of MLLP release 2 is sent again, unless the link says otherwise.
 pub const COMMIT_RESENDS: u32 = 2;
+/// Silence after a block of HLLP whose count does not match, after which the block is bad: before it, the end may have
+/// been a part of the data. Longer than a terminal server holds bytes back.
+pub const HLLP_DOUBT: Duration = Duration::from_millis(500);
+/// HLLP: failed connections in a row after which the link is reported as down, unless the link says otherwise.
+pub const HLLP_CONNECT_RETRIES: u32 = 5;
+/// HLLP: pause between two attempts to connect, unless the link says otherwise.
+pub const HLLP_CONNECT_PAUSE: Duration = Duration::from_secs(10);
+/// HLLP: time a peer has to answer a block, unless the link says otherwise.
+pub const HLLP_RECEIVE_TIMEOUT: Duration = Duration::from_secs(30);
+/// HLLP: times a block is sent again, unless the link says otherwise.
+pub const HLLP_SEND_RETRIES: u32 = 3;
+/// Text lines: time a peer has to acknowledge a line, unless the link says otherwise.
+pub const TEXT_REPLY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Text lines: times a line is sent again, unless the link says otherwise.
+pub const TEXT_RETRIES: u32 = 3;
 
 /// Time the acknowledgement of a message may wait for its deliveries unless a link says otherwise: senders commonly give up
 /// after as long.

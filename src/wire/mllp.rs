@@ -360,25 +360,25 @@ impl fmt::Debug for Buffer {
 const SLACK_BYTES_MAX: usize = 64 << 10;
 
 /// A run of bytes between frames.
-struct Skipped {
+pub(super) struct Skipped {
     kept: Vec<u8>,
-    count: u64,
+    pub(super) count: u64,
     foreign: bool,
 }
 
 impl Skipped {
-    const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self { kept: Vec::new(), count: 0, foreign: false }
     }
 
-    fn add(&mut self, bytes: &[u8]) {
+    pub(super) fn add(&mut self, bytes: &[u8]) {
         let room = limits::SKIPPED_BYTES_KEPT.saturating_sub(self.kept.len());
         self.kept.extend(bytes.iter().take(room));
         self.count = self.count.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         self.foreign = self.foreign || !bytes.iter().all(|byte| is_padding(*byte));
     }
 
-    fn take(&mut self) -> Option<Event> {
+    pub(super) fn take(&mut self) -> Option<Event> {
         let Self { kept, count, foreign } = mem::replace(self, Self::new());
         if count == 0 {
             return None;
