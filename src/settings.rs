@@ -14,6 +14,7 @@ use std::{
 use crate::{
     ids::Name,
     units::{ByteCount, Timestamp},
+    wire::{hllp, lis01, mllp, text},
 };
 
 mod answering;
@@ -130,6 +131,8 @@ pub struct Link {
     pub profile: Option<ProfileRef>,
     /// Time a peer has to complete a frame it began.
     pub frame_timeout: Duration,
+    /// How the ends of a message are marked on its streams.
+    pub framing: Framing,
     /// The wire.
     pub wire: LinkWire,
 }
@@ -150,16 +153,6 @@ pub enum LinkWire {
     MllpServer(MllpServer),
     /// A serial port.
     Serial(SerialPort),
-}
-
-impl LinkWire {
-    /// How the ends of a message are marked.
-    pub const fn framing(&self) -> Framing {
-        match self {
-            Self::MllpServer(_) => Framing::Mllp,
-            Self::Serial(port) => port.framing,
-        }
-    }
 }
 
 /// A character set that a link may be given.
@@ -269,8 +262,6 @@ pub struct SerialPort {
     pub stop_bits: u8,
     /// Flow control.
     pub flow_control: FlowControl,
-    /// What the bytes mean.
-    pub framing: Framing,
 }
 
 impl SerialPort {
@@ -302,11 +293,17 @@ pub enum FlowControl {
     Hardware,
 }
 
-/// What the bytes of a serial line mean.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How the ends of a message are marked on a stream, and how its two ends agree that it arrived. Bounds are those of the link.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// MLLP frames.
-    Mllp,
+    /// MLLP.
+    Mllp(mllp::Options),
+    /// HLLP.
+    Hllp(hllp::Options),
+    /// LIS01-A2, ASTM E1381.
+    Lis01(lis01::Options),
+    /// Framed lines of text.
+    Line(text::Options),
 }
 
 /// One destination.

@@ -20,6 +20,7 @@ use crate::units::Timestamp;
 pub mod hllp;
 pub mod lis01;
 pub mod mllp;
+pub mod text;
 
 #[cfg(test)]
 mod bench;

@@ -29,7 +29,7 @@ const PURE: &[(&str, Uses)] = &[
     ("units", Only(&[])),
     ("ids", Only(&[])),
     ("phi", Only(&[])),
-    ("settings", Only(&["ids", "units"])),
+    ("settings", Only(&["ids", "units", "wire"])),
     ("wire", Only(&["ids", "units"])),
     ("hl7", Only(&["phi", "settings", "units"])),
     ("fhir", Only(&["phi", "units"])),

@@ -295,7 +295,7 @@ impl Intake {
     /// Answers a frame that outgrew the link's bound, from its first bytes; `None` where the line itself says no.
     pub fn oversize(&self, head: &[u8]) -> Option<Answered> {
         let now = self.clock.wall();
-        let answers = matches!(self.settings.wire.framing(), Framing::Mllp);
+        let answers = matches!(self.settings.framing, Framing::Mllp(_));
         answers.then(|| self.written(flow::oversize(head, self.settings.ack, now, &self.zone), self.clock.elapsed()))
     }
 

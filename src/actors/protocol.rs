@@ -3,15 +3,19 @@
 use crate::{
     settings::{Framing, Link, LinkWire},
     units::limits,
-    wire::{Bounds, Line, mllp},
+    wire::{Bounds, Line, hllp, lis01, mllp, text},
 };
 
 /// Makes the machine of a link, for one stream after the other.
 pub(super) fn line(link: &Link) -> Box<dyn Line> {
-    match link.wire.framing() {
-        Framing::Mllp => {
-            Box::new(mllp::MllpLine::new(mllp::Options { bounds: bounds(link), ..mllp::Options::default() }))
+    let bounds = bounds(link);
+    match &link.framing {
+        Framing::Mllp(options) => Box::new(mllp::MllpLine::new(mllp::Options { bounds, ..*options })),
+        Framing::Hllp(options) => Box::new(hllp::Hllp::new(hllp::Options { bounds, ..*options })),
+        Framing::Lis01(options) => {
+            Box::new(lis01::Lis01::new(lis01::Options { message_max: bounds.frame_max, ..*options }))
         }
+        Framing::Line(options) => Box::new(text::TextLine::new(text::Options { bounds, ..options.clone() })),
     }
 }
 

@@ -17,6 +17,7 @@ pub(super) mod answering;
 pub(super) mod appliance;
 pub(super) mod destination;
 pub(super) mod flow;
+pub(super) mod framing;
 pub(super) mod link;
 pub(super) mod target;
 

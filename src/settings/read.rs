@@ -18,6 +18,7 @@ use crate::units::{ByteCount, limits};
 mod answering;
 mod destinations;
 mod flows;
+mod framing;
 mod links;
 mod network;
 mod targets;

@@ -404,6 +404,47 @@ pub(super) fn line_shape(text: &str) -> Read<LineShape> {
     Ok(LineShape { baud, data_bits: data_bits - b'0', parity, stop_bits: stop_bits - b'0' })
 }
 
+/// Reads two digits.
+pub(super) fn two_digits(text: &str) -> Read<[u8; 2]> {
+    match *text.as_bytes() {
+        [a @ b'0'..=b'9', b @ b'0'..=b'9'] => Ok([a, b]),
+        _ => Err(Wrong::new(format!("{} is not two digits", quoted(text)), "write two digits, such as \"23\"")),
+    }
+}
+
+/// Control characters by their names.
+const MARKS: [(&str, u8); 12] = [
+    ("SOH", 0x01),
+    ("STX", 0x02),
+    ("ETX", 0x03),
+    ("EOT", 0x04),
+    ("ENQ", 0x05),
+    ("ACK", 0x06),
+    ("LF", 0x0a),
+    ("VT", 0x0b),
+    ("CR", 0x0d),
+    ("NAK", 0x15),
+    ("ETB", 0x17),
+    ("FS", 0x1c),
+];
+
+/// Reads the bytes of a mark: names of control characters and `0x..`, with blanks between; or `none`.
+pub(super) fn mark(text: &str) -> Read<Vec<u8>> {
+    if text.eq_ignore_ascii_case("none") {
+        return Ok(Vec::new());
+    }
+    let byte = |word: &str| {
+        let named = MARKS.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)).map(|(_, byte)| *byte);
+        named.or_else(|| word.strip_prefix("0x").and_then(|digits| u8::from_str_radix(digits, 16).ok()))
+    };
+    let bytes: Option<Vec<u8>> = text.replace("CRLF", "CR LF").split_ascii_whitespace().map(byte).collect();
+    bytes.filter(|bytes| !bytes.is_empty()).ok_or_else(|| {
+        let names: Vec<&str> = MARKS.iter().map(|(name, _)| *name).collect();
+        let help = format!("write {}, a byte such as 0x1E, several with blanks between, or none", names.join(", "));
+        Wrong::new(format!("{} is not a mark", quoted(text)), help)
+    })
+}
+
 /// Reads `raw` or `name@version`.
 pub(super) fn mapping(text: &str) -> Read<Mapping> {
     if text == "raw" {

@@ -41,6 +41,7 @@ fn settings(folder: &Path) -> Settings {
         batch_ack: crate::settings::BatchAck::Each,
         profile: None,
         frame_timeout: Duration::from_secs(30),
+        framing: Framing::Mllp(crate::wire::mllp::Options::default()),
         wire: LinkWire::Serial(SerialPort {
             port: "/dev/null".into(),
             baud: 9600,
@@ -48,7 +49,6 @@ fn settings(folder: &Path) -> Settings {
             parity: Parity::None,
             stop_bits: 1,
             flow_control: FlowControl::None,
-            framing: Framing::Mllp,
         }),
     };
     let destination = Destination {

@@ -44,6 +44,7 @@ fn site(links: usize, flows: usize, destinations: usize) -> Settings {
                 batch_ack: BatchAck::Each,
                 profile: None,
                 frame_timeout: seconds(30),
+                framing: Framing::Mllp(crate::wire::mllp::Options::default()),
                 wire: LinkWire::Serial(SerialPort {
                     port: PathBuf::from("/dev/null"),
                     baud: 9600,
@@ -51,7 +52,6 @@ fn site(links: usize, flows: usize, destinations: usize) -> Settings {
                     parity: Parity::None,
                     stop_bits: 1,
                     flow_control: FlowControl::None,
-                    framing: Framing::Mllp,
                 }),
             })
             .collect(),

@@ -55,6 +55,12 @@ pub const HLLP_CONNECT_PAUSE: Duration = Duration::from_secs(10);
 pub const HLLP_RECEIVE_TIMEOUT: Duration = Duration::from_secs(30);
 /// HLLP: times a block is sent again, unless the link says otherwise.
 pub const HLLP_SEND_RETRIES: u32 = 3;
+/// Longest wait of a link protocol that a site may configure.
+pub const PROTOCOL_WAIT_MAX: Duration = Duration::from_secs(600);
+/// Most tries of a link protocol that a site may configure.
+pub const PROTOCOL_TRIES_MAX: usize = 100;
+/// Longest line that a host of HLLP may be said to take.
+pub const HLLP_LINE_MAX: usize = 65_536;
 /// Text lines: time a peer has to acknowledge a line, unless the link says otherwise.
 pub const TEXT_REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Text lines: times a line is sent again, unless the link says otherwise.

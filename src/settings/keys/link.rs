@@ -5,10 +5,12 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use super::{
     LISTENER, PATH, PLAINTEXT, SERVER_TLS, ZONE,
     answering::{ACK_AFTER, ACK_WAIT, APPLICATION_ACK, PROCESSING, SEQUENCE, UNROUTED, VERSIONS},
+    framing::{CHECK, CHECKSUM, END, FRAMING, HLLP, LINES, LIS01, REPLY, ROLE, START},
+    target::RELEASE,
 };
 use crate::{
     settings::{
-        AckMode, BatchAck, CharacterSet, FlowControl, Framing, Network, ProfileRef, WhenRefused,
+        AckMode, BatchAck, CharacterSet, FlowControl, Network, ProfileRef, WhenRefused,
         fields::{Absent, Key, Section},
         form::{Choice, List, Size, Spelled, Time, Whole, Word},
         words::{self, LineShape},
@@ -203,6 +205,7 @@ pub(in crate::settings) static MLLP: Section = Section {
     keys: &[
         &MLLP_LISTEN,
         &ALLOW,
+        &RELEASE,
         &ACK,
         &FRAME_MAX,
         &FRAME_TIMEOUT,
@@ -245,18 +248,6 @@ pub(in crate::settings) static LINE: Key<Spelled<LineShape>> = Key {
     example: "\"9600 8N1\"",
     doc: "Bits per second, then data bits, parity (N, E, O) and stop bits, as on the device.",
 };
-pub(in crate::settings) static FRAMING: Key<Choice<Framing>> = Key {
-    name: "framing",
-    form: Choice(&[
-        ("mllp", Word::Means(Framing::Mllp)),
-        ("hllp", Word::Later),
-        ("lis01", Word::Later),
-        ("line", Word::Later),
-    ]),
-    absent: Absent::Fault("devices mark the ends of a message in different ways"),
-    example: "\"mllp\"",
-    doc: "How the device marks the ends of a message.",
-};
 pub(in crate::settings) static FLOW_CONTROL: Key<Choice<FlowControl>> = Key {
     name: "flow_control",
     form: Choice(&[
@@ -275,11 +266,21 @@ pub(in crate::settings) static FLOW_CONTROL: Key<Choice<FlowControl>> = Key {
 };
 pub(in crate::settings) static SERIAL: Section = Section {
     kind: "serial",
-    doc: "A source: HL7 v2 over a serial line.",
+    doc: "A source: a serial line, with HL7 v2, LIS02 records or lines of text.",
     keys: &[
         &PORT,
         &LINE,
         &FRAMING,
+        &RELEASE,
+        &CHECKSUM,
+        &HLLP,
+        &ROLE,
+        &LIS01,
+        &START,
+        &END,
+        &CHECK,
+        &REPLY,
+        &LINES,
         &FLOW_CONTROL,
         &ACK,
         &FRAME_MAX,
@@ -296,5 +297,5 @@ pub(in crate::settings) static SERIAL: Section = Section {
         &BATCH_ACK,
         &PROFILE,
     ],
-    later: &["quiet_after", "checksum", "role", "start", "end", "check", "reply"],
+    later: &["quiet_after"],
 };

@@ -4,7 +4,7 @@ use super::{Reader, destinations::NamedDestination};
 use crate::{
     ids::Name,
     settings::{
-        Link, LinkWire, MllpServer, ProfileRef, SerialPort, WhenRefused,
+        Framing, Link, LinkWire, MllpServer, ProfileRef, SerialPort, WhenRefused,
         complaint::{Complaint, listed, quoted},
         fields::Fields,
         keys::{PLAINTEXT, SERVER_TLS, link},
@@ -28,6 +28,11 @@ impl Reader<'_> {
             self.check_profile(fields, profile);
         }
         let answering = self.answering(entry, destinations);
+        let framing = if is_serial {
+            self.framing(fields, charset)
+        } else {
+            self.mllp_framing(fields, charset).map(Framing::Mllp)
+        };
         let wire = if is_serial { self.serial(entry) } else { self.mllp(entry) };
         let when_refused = if is_serial {
             // A line cannot be closed; silence is what makes the device send again.
@@ -50,6 +55,7 @@ impl Reader<'_> {
             batch_ack: batch_ack?,
             profile,
             frame_timeout: frame_timeout?,
+            framing: framing?,
             wire: wire?,
         })
     }
@@ -115,7 +121,6 @@ impl Reader<'_> {
         let fields = &entry.fields;
         let port = fields.read(&link::PORT, &mut self.found);
         let line = fields.read(&link::LINE, &mut self.found);
-        let framing = fields.read(&link::FRAMING, &mut self.found);
         let flow_control = fields.read(&link::FLOW_CONTROL, &mut self.found);
         if let Some(port) = &port {
             self.devices.push((port.clone(), fields.place(&link::PORT)));
@@ -133,7 +138,6 @@ impl Reader<'_> {
             parity: line.parity,
             stop_bits: line.stop_bits,
             flow_control: flow_control?,
-            framing: framing?,
         }))
     }
 }
