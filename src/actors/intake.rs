@@ -326,7 +326,9 @@ impl Intake {
     }
 
     fn written(&self, reply: Option<Reply>, began: Duration) -> Answered {
-        let Some(Reply { bytes, code }) = reply else { return Answered::Silent };
+        let Some(Reply { mut bytes, code }) = reply else { return Answered::Silent };
+        // It may wait for a hundred thousand others of its batch.
+        bytes.shrink_to_fit();
         self.telemetry.link(self.link).acked(ack_code(code), self.clock.elapsed().saturating_sub(began));
         Answered::Write(bytes)
     }

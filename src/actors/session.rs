@@ -89,8 +89,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         {
             pending.push_back(answers);
         }
-        session.writing.extend_from_slice(&session.line.transmit());
-        if let Err(error) = write(stream, &mut session.writing).await {
+        if let Err(error) = write(stream, session.line.transmit()).await {
             session.line.end(session.now());
             return End::Failed(error);
         }
@@ -140,7 +139,6 @@ struct Session<'a> {
     patience: Patience,
     index: Index,
     latch: Latch,
-    writing: Vec<u8>,
     /// Messages of our own that wait for the end of deliveries.
     later: FuturesUnordered<Exchange>,
     unanswered_bytes: usize,
@@ -158,7 +156,6 @@ impl<'a> Session<'a> {
             patience,
             index: Index::default(),
             latch: Latch::default(),
-            writing: Vec::new(),
             later: FuturesUnordered::new(),
             unanswered_bytes: 0,
             is_held: false,
@@ -288,16 +285,15 @@ const READ_BYTES: usize = 16 << 10;
 const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// Puts everything on the wire in one write, so that no acknowledgement waits for a delayed TCP acknowledgement.
-async fn write<S: AsyncWrite + Unpin>(stream: &mut S, bytes: &mut Vec<u8>) -> io::Result<()> {
+async fn write<S: AsyncWrite + Unpin>(stream: &mut S, bytes: Vec<u8>) -> io::Result<()> {
     if bytes.is_empty() {
         return Ok(());
     }
     let written = timeout(limits::WRITE_TIMEOUT, async {
-        stream.write_all(bytes).await?;
+        stream.write_all(&bytes).await?;
         stream.flush().await
     });
     written.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     fail_point!("ack-written", |_| Ok(()));
-    bytes.clear();
     Ok(())
 }

@@ -34,6 +34,19 @@ pub(crate) struct Launch {
 }
 
 impl Launch {
+    /// With the memory settings of the systemd unit.
+    pub(crate) fn as_unit() -> Self {
+        let unit = include_str!("../../systemd/gurney.service");
+        let pairs = unit.lines().filter_map(|line| line.strip_prefix("Environment=")).flat_map(|line| line.split(' '));
+        let env: Vec<_> = pairs
+            .filter_map(|pair| pair.split_once('='))
+            .filter(|(name, _)| name.starts_with("MALLOC_"))
+            .map(|(name, value)| (name, value.to_owned()))
+            .collect();
+        assert_eq!(env.len(), 3, "{env:?}");
+        Self { env, ..Self::default() }
+    }
+
     /// With fail points.
     pub(crate) fn failing(points: &str) -> Self {
         Self { env: vec![("FAILPOINTS", points.to_owned())], ..Self::default() }

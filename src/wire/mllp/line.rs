@@ -238,7 +238,8 @@ impl Line for MllpLine {
             return committing.answer(now, answer, &mut self.out);
         }
         if let Answer::Taken(replies) = answer {
-            replies.iter().for_each(|reply| self.out.frame(reply));
+            // A batch may have a hundred thousand of them: each goes as soon as it is framed.
+            replies.into_iter().for_each(|reply| self.out.frame(&reply));
         }
     }
 
