@@ -52,6 +52,12 @@ pub fn place<'a>(message: &Message<'a>) -> Option<Place<'a>> {
     (pointer.is_some() || next.is_some()).then_some(Place { pointer, next })
 }
 
+/// What all parts of one message have in common: MSH-1 to MSH-4, MSH-9 and MSH-18. Parts written in another way cannot be put
+/// together.
+pub fn family<'a>(message: &Message<'a>) -> [&'a [u8]; 6] {
+    [1, 2, 3, 4, 9, 18].map(|number| message.header(number).bytes())
+}
+
 /// What stands in `message` behind its header: the same in a part and in its copy under another MSH-10.
 pub fn body<'a>(message: &Message<'a>) -> &'a [u8] {
     let begin = message.segment_at(1).map_or(message.raw().len(), |segment| segment.start());
