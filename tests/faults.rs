@@ -21,6 +21,8 @@
 #[path = "support/kit.rs"]
 mod support;
 
+#[path = "faults/continuation.rs"]
+mod continuation;
 #[path = "faults/crash.rs"]
 mod crash;
 #[path = "faults/duplicates.rs"]
