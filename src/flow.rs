@@ -7,11 +7,13 @@
 //! message. There is one way through: a damaged message, a repeat and an unmapped code are dispositions too.
 
 mod acknowledge;
+mod continuation;
 mod decide;
 mod reply;
 mod understand;
 mod understood;
 
+pub use continuation::{CONTINUATION, Whole, joined};
 pub use decide::{
     Advance, Answer, Aside, AsideKind, Awaited, Disposition, Draft, Facts, Fate, Original, Record, Verdict, decide,
     poisoned,
@@ -20,7 +22,7 @@ pub use reply::{
     ACKNOWLEDGEMENT, Asked, Reply, application, asked, delivery, local, out_of_sequence, oversize, refusal, reply,
 };
 pub use understand::Flows;
-pub use understood::{Fault, Later, Route, RouteVerdict, Sequenced, Understood, acknowledgement_key};
+pub use understood::{Fault, Later, PartOf, Route, RouteVerdict, Sequenced, Understood, acknowledgement_key};
 
 use crate::ids::Name;
 

@@ -21,6 +21,7 @@
 pub mod ack;
 pub mod batch;
 mod charset;
+pub mod continuation;
 mod delimiters;
 mod dictionary;
 mod escape;

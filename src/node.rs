@@ -163,10 +163,10 @@ impl Node {
         let plan = opened.plan().clone();
         let was_clean = opened.was_clean;
         let heard = Arc::clone(&telemetry);
-        let (store, names) = Journal::start(opened, &settings, move |notice| hear(&heard, notice))?;
+        let flows = Arc::new(Flows::new(&settings, registry).with_profiles(&settings, profiles));
+        let (store, names) = Journal::start(opened, &settings, Arc::clone(&flows), move |notice| hear(&heard, notice))?;
         tell_opened(&telemetry, &settings, &store, was_clean);
         let names = Arc::new(names);
-        let flows = Arc::new(Flows::new(&settings, registry).with_profiles(&settings, profiles));
         let reader = Reader::start(&plan)?;
         let tree = Tree::start(Plan {
             settings: Arc::clone(&settings),

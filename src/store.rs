@@ -35,6 +35,7 @@ pub mod key;
 pub mod listing;
 pub mod maintenance;
 mod open;
+mod parts;
 pub mod pressure;
 pub mod reader;
 pub mod receipts;

@@ -28,6 +28,8 @@ mod injection;
 mod acknowledgements;
 #[path = "faults/bad_input.rs"]
 mod bad_input;
+#[path = "faults/continuation.rs"]
+mod continuation;
 #[path = "faults/crash.rs"]
 mod crash;
 #[path = "faults/duplicates.rs"]

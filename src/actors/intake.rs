@@ -176,7 +176,8 @@ impl Intake {
             let counts = [Level::Note, Level::Warn, Level::Error, Level::Reject].map(|level| findings.count(level));
             self.telemetry.link(self.link).judged(counts);
         }
-        for route in &message.routes {
+        // A part that waits for the others is no error.
+        for route in message.routes.iter().filter(|_| message.part.is_none()) {
             if matches!(route.verdict, RouteVerdict::Hold { .. } | RouteVerdict::Quarantine { .. }) {
                 self.telemetry.flow(route.flow).error(Stage::Map);
             }

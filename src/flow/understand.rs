@@ -1,14 +1,20 @@
 //! Reading a message for the flows of its link, before anything is known of the store.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{borrow::Cow, fmt::Write as _, sync::Arc};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::tz::TimeZone;
 
-use super::{Fault, Route, RouteVerdict, Understood, acknowledge::Manners, understood::short_hash};
+use super::{
+    Fault, Route, RouteVerdict, Understood,
+    acknowledge::Manners,
+    continuation::{held, part_of},
+    understood::short_hash,
+};
 use crate::{
     hl7::{
-        Encoding, Index, Message, Text, ack,
+        Encoding, Index, Message, ParseError, Text, ack,
+        continuation::{place, unfold},
         profile::{Findings, Level, Profile, Profiles, Rule, validate},
     },
     mapping::{self, Map, Refusal, Registry},
@@ -24,6 +30,7 @@ pub struct Flows {
     manners: Vec<Manners>,
     zones: Vec<TimeZone>,
     charsets: Vec<Option<Encoding>>,
+    frames: Vec<usize>,
     maps: Vec<Option<Arc<Map>>>,
     profiles: Vec<Option<Arc<Profile>>>,
     registry: Arc<Registry>,
@@ -56,6 +63,7 @@ impl Flows {
             registry,
             site: settings.site.clone(),
             utc: TimeZone::UTC,
+            frames: settings.links.iter().map(|link| usize::try_from(link.frame_max.0).unwrap_or(usize::MAX)).collect(),
             charsets: settings
                 .links
                 .iter()
@@ -92,6 +100,11 @@ impl Flows {
         self.charsets.get(link).copied().flatten()
     }
 
+    /// The largest frame of a link, in bytes.
+    pub(super) fn frame_max(&self, link: usize) -> usize {
+        self.frames.get(link).copied().unwrap_or_default()
+    }
+
     /// What `mapping` (`name@version`) makes of a stored message; `None` if the map is gone or refuses it.
     pub fn render(
         &self,
@@ -104,9 +117,10 @@ impl Flows {
         let (name, version) = mapping.rsplit_once('@')?;
         let map = self.registry.get(name, version.parse().ok()?)?;
         let text = Text::of(raw, link.and_then(|link| self.charset(link)));
-        let index = Index::of(text.bytes()).ok()?;
+        let mut index = Index::default();
+        let unfolded = unfolded(text.bytes(), &mut index).ok()?;
         let context = self.context(link, text.configured(), received_at, content_hash);
-        match map.prepare(&index.message(text.bytes()), &context) {
+        match map.prepare(&index.message(&unfolded), &context) {
             Ok(mapping::Outcome::Send(prepared)) => Some(prepared.render()),
             Ok(mapping::Outcome::NotApplicable) | Err(_) => None,
         }
@@ -136,16 +150,20 @@ impl Flows {
             fault: None,
             findings: None,
             routes: Vec::new(),
+            part: None,
             sequence: None,
             ack_after: AckAfter::Stored,
             later: None,
         };
         let text = Text::of(raw, self.charset(link));
-        if let Err(error) = index.parse(text.bytes()) {
-            understood.fault = Some((Fault::Unparsable, error.to_string()));
-            return understood;
-        }
-        let message = Message::new(text.bytes(), index);
+        let unfolded = match unfolded(text.bytes(), index) {
+            Ok(unfolded) => unfolded,
+            Err(error) => {
+                understood.fault = Some((Fault::Unparsable, error.to_string()));
+                return understood;
+            }
+        };
+        let message = Message::new(&unfolded, index);
         understood.charset_guessed = message.charset(text.configured()).guessed();
         understood.fingerprint = fingerprint(&message);
         let kind = message.message_type();
@@ -157,6 +175,7 @@ impl Flows {
         if let Err(fault) = self.judge(&message, text.configured(), &mut understood) {
             understood.fault = Some(fault);
             understood.routes = Vec::new();
+            understood.part = None;
         }
         understood
     }
@@ -183,9 +202,15 @@ impl Flows {
             return Err((Fault::NoMessageType, "MSH-9: expected a message type, found nothing".to_owned()));
         }
         manners.map_or(Ok(()), |manners| manners.admit(message))?;
-        understood.findings = self.findings(link, message);
-        understood.findings.as_ref().and_then(unfit).map_or(Ok(()), Err)?;
-        understood.routes = self.routes(link, message, encoding, understood);
+        if let Some((part, waits_for)) = part_of(message) {
+            understood.routes = self.takers(link, message).map(|flow| held(flow, waits_for)).collect();
+            understood.part = (!understood.routes.is_empty()).then_some(part);
+        } else {
+            understood.findings = self.findings(link, message);
+            understood.findings.as_ref().and_then(unfit).map_or(Ok(()), Err)?;
+            let verdict = |flow| Route { flow, verdict: self.verdict(flow, message, encoding, understood) };
+            understood.routes = self.takers(link, message).map(verdict).collect();
+        }
         match manners {
             Some(manners) if understood.routes.is_empty() && manners.answering.unrouted == Unrouted::Reject => {
                 Err(self.unsupported(link, message))
@@ -205,22 +230,16 @@ impl Flows {
         (Fault::UnsupportedType, "MSH-9.1: no flow of this link takes this message".to_owned())
     }
 
-    fn routes(
-        &self,
-        link: usize,
-        message: &Message<'_>,
-        encoding: Option<Encoding>,
-        understood: &Understood,
-    ) -> Vec<Route> {
+    /// The flows that take messages of this type from this link.
+    fn takers(&self, link: usize, message: &Message<'_>) -> impl Iterator<Item = usize> {
         let kind = message.message_type();
         let (code, trigger) = (String::from_utf8_lossy(kind.code), String::from_utf8_lossy(kind.trigger));
         let candidates = self.by_link.get(link).map(Vec::as_slice).unwrap_or_default();
         candidates
             .iter()
             .filter_map(|at| Some((*at, self.flows.get(*at)?)))
-            .filter(|(_, flow)| flow.on.iter().any(|pattern| pattern.matches(&code, &trigger)))
-            .map(|(at, _)| Route { flow: at, verdict: self.verdict(at, message, encoding, understood) })
-            .collect()
+            .filter(move |(_, flow)| flow.on.iter().any(|pattern| pattern.matches(&code, &trigger)))
+            .map(|(at, _)| at)
     }
 
     fn verdict(
@@ -239,6 +258,18 @@ impl Flows {
             Err(refusal) => refused(&refusal),
         }
     }
+}
+
+/// A message as it is read, and its index: cut segments (ADD) in one piece.
+fn unfolded<'a>(bytes: &'a [u8], index: &mut Index) -> Result<Cow<'a, [u8]>, ParseError> {
+    index.parse(bytes)?;
+    let message = index.message(bytes);
+    if index.findings().addenda == 0 || place(&message).is_some() {
+        return Ok(Cow::Borrowed(bytes));
+    }
+    let whole = unfold(&message);
+    index.parse(&whole)?;
+    Ok(Cow::Owned(whole))
 }
 
 /// What a message is refused for that breaks its profile, with all that was found of that gravity.

@@ -6,6 +6,7 @@ use crate::{
     hl7::{
         Path, Why,
         ack::{Mode, Reason},
+        continuation::Part,
         profile::Findings,
         sequence::Number,
     },
@@ -103,12 +104,23 @@ pub struct Understood {
     pub findings: Option<Findings>,
     /// The flows that take it.
     pub routes: Vec<Route>,
+    /// Its place in a longer message, where it is only a part of one that a flow takes.
+    pub part: Option<PartOf>,
     /// Its place in its sender's sequence, on links that follow one.
     pub sequence: Option<Sequenced>,
     /// What the acknowledgement of the application waits for.
     pub ack_after: AckAfter,
     /// The application acknowledgement that becomes a delivery, where there may be one.
     pub later: Option<Later>,
+}
+
+/// A part of a longer message (HL7 v2.5.1 chapter 2, 2.10.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartOf {
+    /// The parts that it may belong to: 64 bits of a hash over MSH-1 to MSH-4, MSH-9 and MSH-18.
+    pub family: i64,
+    /// Where it stands among them.
+    pub part: Part,
 }
 
 /// A place in a sequence (HL7 v2.5.1 chapter 2, 2.10.1).

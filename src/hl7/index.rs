@@ -197,6 +197,9 @@ impl Index {
             self.findings.messages += 1;
             return;
         }
+        if name == b"ADD" {
+            self.findings.addenda += 1;
+        }
         let plain = name.len() == 3 && name.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
         if !plain {
             self.findings.odd_names += 1;
@@ -226,6 +229,8 @@ pub struct Findings {
     pub messages: u32,
     /// Segments whose name is not three capitals or digits.
     pub odd_names: u32,
+    /// Segments ADD: the segments before them are cut, see [`unfold`](super::continuation::unfold).
+    pub addenda: u32,
 }
 
 impl Findings {
@@ -238,6 +243,7 @@ impl Findings {
         byte_order_mark: false,
         messages: 0,
         odd_names: 0,
+        addenda: 0,
     };
 
     /// Whether nothing was odd. A missing last end is not: most senders leave it out.

@@ -58,6 +58,11 @@ impl<'a> Message<'a> {
         self.segments_named(name).next()
     }
 
+    /// How many segments there are.
+    pub const fn segment_count(&self) -> usize {
+        self.index.segment_count()
+    }
+
     /// The segment at `place`, counted from 0.
     pub fn segment_at(&self, place: usize) -> Option<Segment<'a>> {
         let marks = self.index.marks(place)?;

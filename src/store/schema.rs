@@ -15,6 +15,7 @@
 //! seen_run  id, last_journal, first, bloom what is needed to know which chunk to read
 //! sequence  (link, stream), expected, journal   sequence numbers of senders: the next one, and the message taken last
 //! awaited   journal, last_outbox, open, refusal, flow, due   messages whose acknowledgement waits for deliveries
+//! part      journal, link, family, pointer, next, body, bytes, at, whole   parts of longer messages, and what they became
 //! audit     seq, at, actor, action, subject, detail, seal
 //! ```
 //! `application_id` is `GRNY`, `user_version` the schema version. Migrations go forward only, each in one transaction.
@@ -111,6 +112,13 @@ CREATE TABLE awaited (journal INTEGER PRIMARY KEY, last_outbox INTEGER NOT NULL,
     flow INTEGER, due INTEGER NOT NULL) STRICT;
 ";
 
+/// Since version 2: parts of longer messages. Pointers and bodies are hashes; `whole` is the journal row with the joined bytes.
+const PART_TABLE: &str = "
+CREATE TABLE part (journal INTEGER PRIMARY KEY, link INTEGER NOT NULL, family INTEGER NOT NULL, pointer INTEGER,
+    next INTEGER, body INTEGER NOT NULL, bytes INTEGER NOT NULL, at INTEGER NOT NULL, whole INTEGER) STRICT;
+CREATE INDEX part_waiting ON part (link, family, next) WHERE whole IS NULL;
+";
+
 /// Pragmas of every connection, right after the key.
 pub(super) const PRAGMAS: &str = "
 PRAGMA cipher_memory_security = OFF;
@@ -152,7 +160,10 @@ fn up(step: &Transaction<'_>, from: i64) -> Result<(), rusqlite::Error> {
             step.pragma_update(None, "application_id", APPLICATION_ID)?;
             step.execute_batch(CREATE)
         }
-        1 => step.execute_batch(SEQUENCE_TABLES),
+        1 => {
+            step.execute_batch(SEQUENCE_TABLES)?;
+            step.execute_batch(PART_TABLE)
+        }
         _ => Ok(()),
     }
 }

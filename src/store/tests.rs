@@ -1,7 +1,7 @@
 //! The journal thread against a real database in a temporary folder.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
 use rusqlite::Connection;
@@ -15,8 +15,9 @@ use super::{
 };
 use crate::{
     delivery::Want,
-    flow::{Answer, Fault, Route, RouteVerdict, Understood, Verdict},
+    flow::{Answer, Fault, Flows, Route, RouteVerdict, Understood, Verdict},
     ids::{JournalId, Name, OutboxId},
+    mapping::Registry,
     settings::{
         AckAfter, AckMode, Answering, ClientTls, Destination, DestinationKind, Flow, FlowControl, Framing, Link,
         LinkWire, Mapping, OnRefusal, Parity, Pattern, Priority, Retry, SecretRef, SerialPort, Settings, Store,
@@ -26,6 +27,7 @@ use crate::{
 };
 
 mod answers;
+mod continuation;
 mod listing;
 mod migration;
 
@@ -109,6 +111,7 @@ fn message(control: i64, content: u8, flows: &[usize]) -> Understood {
             .iter()
             .map(|flow| Route { flow: *flow, verdict: RouteVerdict::Deliver { ordering_key: 7 } })
             .collect(),
+        part: None,
         sequence: None,
         ack_after: AckAfter::Stored,
         later: None,
@@ -134,8 +137,12 @@ impl Fixture {
         open(self.plan.clone()).unwrap()
     }
 
+    fn flows(&self) -> Arc<Flows> {
+        Arc::new(Flows::new(&self.settings, Arc::new(Registry::builtin().unwrap())))
+    }
+
     fn start(&self) -> (Journal, Names) {
-        Journal::start(self.open(), &self.settings, |_| {}).unwrap()
+        Journal::start(self.open(), &self.settings, self.flows(), |_| {}).unwrap()
     }
 
     fn reader(&self) -> Connection {

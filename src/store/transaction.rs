@@ -16,12 +16,13 @@ use super::{
     Error,
     answers::{self, Ended, Waiters},
     audit::{Chain, Entry},
+    parts,
     receipts::{Receipts, forget},
     rows::{Names, lane, priority, verdict, verdict_code},
     writer::Accept,
 };
 use crate::{
-    flow::{Answer, AsideKind, Draft, Fate, Original, Outcome, Record, acknowledgement_key},
+    flow::{Answer, AsideKind, Draft, Fate, Original, Outcome, Record, Understood, acknowledgement_key},
     ids::{JournalId, OutboxId},
     settings::{Flow, Priority},
     units::{Timestamp, limits},
@@ -317,10 +318,9 @@ impl Deltas {
         names: &Names,
         id: i64,
         next_outbox: &mut i64,
-        accept: &Accept,
+        (message, raw): (&Understood, &[u8]),
         record: &Record,
     ) -> Result<Original, rusqlite::Error> {
-        let message = &accept.message;
         let first_outbox = (!record.outbox.is_empty()).then_some(*next_outbox);
         connection
             .prepare_cached(
@@ -336,7 +336,7 @@ impl Deltas {
                 verdict_code(record.verdict),
                 first_outbox,
                 message.content_hash.as_slice(),
-                accept.raw,
+                raw,
             ])?;
         self.journal_rows += 1;
         for draft in &record.outbox {
@@ -380,6 +380,22 @@ impl Deltas {
             verdict: verdict(verdict_code(record.verdict)),
             expected: record.expected,
         })
+    }
+
+    /// Resolves a part that was held: the whole is there, and stands for it in each flow.
+    pub(super) fn resolve(
+        &mut self,
+        connection: &Connection,
+        names: &Names,
+        journal: i64,
+        whole: i64,
+        outcome: Outcome,
+    ) -> Result<(), rusqlite::Error> {
+        for flow in parts::resolve(connection, journal, whole)? {
+            self.count_row(names, flow, Outcome::Held.as_str(), -1);
+            self.count_row(names, flow, outcome.as_str(), 1);
+        }
+        Ok(())
     }
 
     /// Queues a delivery and gives it its place.
@@ -626,7 +642,7 @@ impl Taken {
 }
 
 fn take_aside(connection: &Connection, id: i64) -> Result<Option<Taken>, rusqlite::Error> {
-    connection
+    let taken = connection
         .query_row(
             "DELETE FROM aside WHERE id = ?1 RETURNING journal, flow, destination, priority, ordering_key, kind",
             [id],
@@ -643,7 +659,11 @@ fn take_aside(connection: &Connection, id: i64) -> Result<Option<Taken>, rusqlit
                 })
             },
         )
-        .optional()
+        .optional()?;
+    if let Some(taken) = &taken {
+        parts::give_up(connection, taken.journal)?;
+    }
+    Ok(taken)
 }
 
 /// Messages one purge removes at most: a few milliseconds of work.
@@ -672,6 +692,7 @@ fn purge(connection: &Connection, before: Timestamp) -> Result<OrderOutcome, rus
     if let Some(last) = connection.query_row("SELECT max(id) FROM receipt", [], |row| row.get(0))? {
         Given::Outbox.remember(connection, last)?;
     }
+    parts::forget(connection, &deleted)?;
     let messages = deleted.len();
     connection.execute(
         "DELETE FROM receipt WHERE id IN (SELECT id FROM receipt ORDER BY id LIMIT ?2) AND finished_at < ?1",

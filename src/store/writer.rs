@@ -30,6 +30,7 @@ use super::{
     ballast::disk_free,
     maintenance::{Check, Maintenance},
     open::{CACHE_KIB, checkpoint_all, connect, database},
+    parts,
     pressure::{Pressure, judge},
     receipts::Receipts,
     rows::{LANES, Names, lane},
@@ -38,11 +39,13 @@ use super::{
     transaction::{Batch, Deltas, Earlier, Given, earlier, keep},
 };
 use crate::{
-    flow::{Answer, Disposition, Facts, Fate, Understood, decide, poisoned},
+    flow::{Answer, Disposition, Facts, Fate, Flows, Original, Record, Understood, Verdict, decide, poisoned},
     ids::JournalId,
     settings::{Flow, Priority, Settings},
     units::{ByteCount, Timestamp, limits},
 };
+
+mod continuation;
 
 pub use super::transaction::{Latch, Order, OrderOutcome, Scrap, Settlement, SettlementKind};
 
@@ -118,18 +121,19 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Starts the journal thread and its maintenance.
+    /// Starts the journal thread and its maintenance. `reading` is for messages that come in parts.
     ///
     /// # Errors
     /// If the store's rows cannot be read.
     pub fn start(
         opened: Opened,
         settings: &Settings,
+        reading: Arc<Flows>,
         tell: impl FnMut(Notice<'_>) + Send + 'static,
     ) -> Result<(Self, Names), Error> {
         let (queue, requests) = sync_channel(limits::JOURNAL_QUEUE_MAX);
         let shared = Arc::new(Shared::new(settings.destinations.len()));
-        let mut writer = Writer::new(opened, settings, Arc::clone(&shared), Box::new(tell))?;
+        let mut writer = Writer::new(opened, settings, reading, Arc::clone(&shared), Box::new(tell))?;
         let names = writer.names.clone();
         let check = if writer.opened.checked { Check::NotDue } else { Check::Due };
         let plan = writer.opened.plan.clone();
@@ -240,6 +244,8 @@ type Tell = Box<dyn FnMut(Notice<'_>) + Send>;
 pub(super) struct Writer {
     opened: Opened,
     flows: Vec<Flow>,
+    /// Reads what is whole only here: messages that came in parts.
+    reading: Arc<Flows>,
     names: Names,
     receipts: Receipts,
     chain: Chain,
@@ -263,7 +269,13 @@ fn monotonic() -> Instant {
 }
 
 impl Writer {
-    fn new(opened: Opened, settings: &Settings, shared: Arc<Shared>, tell: Tell) -> Result<Self, Error> {
+    fn new(
+        opened: Opened,
+        settings: &Settings,
+        reading: Arc<Flows>,
+        shared: Arc<Shared>,
+        tell: Tell,
+    ) -> Result<Self, Error> {
         let connection = &opened.connection;
         let rows = Error::database("read its state");
         let read = || -> Result<_, rusqlite::Error> {
@@ -278,6 +290,7 @@ impl Writer {
         let mut writer = Self {
             opened,
             flows: settings.flows.clone(),
+            reading,
             names,
             receipts,
             chain,
@@ -435,8 +448,9 @@ impl Writer {
         for (at, accept) in batch.accepts.iter().enumerate() {
             let answer = self.take_in(accept, deltas)?;
             if let (Answer::Stored(original), true) = (&answer, accept.settled.is_some()) {
-                let fate = answers::fate_of(&self.opened.connection, original.journal)?;
-                deltas.fates.push((at, original.journal, fate));
+                let journal = parts::whole_of(&self.opened.connection, original.journal)?;
+                let fate = answers::fate_of(&self.opened.connection, journal)?;
+                deltas.fates.push((at, journal, fate));
             }
             answers.push(answer);
         }
@@ -458,17 +472,11 @@ impl Writer {
         }
         let message = &accept.message;
         let facts = self.facts(message)?;
-        DECIDING.set(true);
-        let decided = catch_unwind(AssertUnwindSafe(|| {
+        let disposition = self.decide(|flows| {
             fail_point!("decide");
-            decide(message, &facts, &self.flows)
-        }));
-        DECIDING.set(false);
-        let disposition = decided.unwrap_or_else(|_| {
-            (self.tell)(Notice::Poisoned);
-            Disposition::Record(poisoned(message, &facts))
+            decide(message, &facts, flows)
         });
-        match disposition {
+        match disposition.unwrap_or_else(|| Disposition::Record(poisoned(message, &facts))) {
             Disposition::Refuse => {
                 accept.latch.close();
                 Ok(Answer::Refused)
@@ -478,18 +486,39 @@ impl Writer {
                 deltas.repeat(&flows);
                 Ok(Answer::Stored(original))
             }
-            Disposition::Record(record) => {
-                let id = self.next_journal;
-                let original =
-                    deltas.record(&self.opened.connection, &self.names, id, &mut self.next_outbox, accept, &record)?;
-                self.next_journal += 1;
-                if let Some(fingerprint) = message.fingerprint {
-                    self.receipts.insert(fingerprint, original.journal);
-                    deltas.inserted.push((fingerprint, original.journal));
-                }
-                Ok(Answer::Stored(original))
-            }
+            Disposition::Record(record) => match message.part.filter(|_| record.verdict == Verdict::Accept) {
+                Some(of) => self.take_in_part(accept, of, record, &facts, deltas),
+                None => Ok(Answer::Stored(self.record(message, &accept.raw, &record, deltas)?)),
+            },
         }
+    }
+
+    /// Runs what decides about a message; `None` if it panicked.
+    fn decide<T>(&mut self, decide: impl FnOnce(&[Flow]) -> T) -> Option<T> {
+        DECIDING.set(true);
+        let decided = catch_unwind(AssertUnwindSafe(|| decide(&self.flows)));
+        DECIDING.set(false);
+        if decided.is_err() {
+            (self.tell)(Notice::Poisoned);
+        }
+        decided.ok()
+    }
+
+    fn record(
+        &mut self,
+        message: &Understood,
+        raw: &[u8],
+        record: &Record,
+        deltas: &mut Deltas,
+    ) -> Result<Original, rusqlite::Error> {
+        let (connection, id) = (&self.opened.connection, self.next_journal);
+        let original = deltas.record(connection, &self.names, id, &mut self.next_outbox, (message, raw), record)?;
+        self.next_journal += 1;
+        if let Some(fingerprint) = message.fingerprint {
+            self.receipts.insert(fingerprint, original.journal);
+            deltas.inserted.push((fingerprint, original.journal));
+        }
+        Ok(original)
     }
 
     fn facts(&self, message: &Understood) -> Result<Facts, rusqlite::Error> {

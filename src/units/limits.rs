@@ -24,6 +24,10 @@ pub const BATCH_ENVELOPES_MAX: usize = 1000;
 pub const BATCH_FINDINGS_MAX: usize = 100;
 /// Messages of one frame that wait for the journal at once; the next one is handed over when the first has its answer.
 pub const BATCH_WINDOW_MAX: usize = 256;
+/// Parts of one message that are put together, as long as they are no more bytes than one frame of their link may have.
+pub const CONTINUATION_PARTS_MAX: usize = 1000;
+/// Time after which a part no longer waits for the others by itself: it stays with a person.
+pub const CONTINUATION_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Frames of one connection that may wait for their acknowledgement; beyond it the link stops reading.
 pub const UNANSWERED_FRAMES_MAX: usize = 64;
 /// Bytes of one connection's unanswered frames; beyond it the link stops reading.
