@@ -17,6 +17,7 @@ use std::{fmt, time::Duration};
 
 use crate::units::Timestamp;
 
+pub mod marks;
 pub mod mllp;
 
 /// What a machine found in the bytes.
