@@ -17,6 +17,7 @@ use std::{fmt, time::Duration};
 
 use crate::units::Timestamp;
 
+pub mod half_duplex;
 pub mod marks;
 pub mod mllp;
 

@@ -18,6 +18,7 @@ pub(super) mod appliance;
 pub(super) mod destination;
 pub(super) mod flow;
 pub(super) mod link;
+pub(super) mod serial;
 pub(super) mod target;
 
 /// The version of the format.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use prometheus::{Gauge, Histogram, IntCounter, IntGauge};
 
 use super::{
+    serial::SerialMeter,
     catalogue::{Catalogue, PerLabel},
     labels::{
         AckCode, AttemptResult, BatchFault, Conformance, Ending, ExchangeFault, FindingLevel, FrameFault, Guess, Label,
@@ -41,6 +42,7 @@ pub struct LinkMeter {
     conformance: PerLabel<IntCounter>,
     findings: PerLabel<IntCounter>,
     application_acks_undelivered: IntCounter,
+    pub(super) serial: Option<SerialMeter>,
 }
 
 impl LinkMeter {
@@ -89,6 +91,7 @@ impl LinkMeter {
             findings: PerLabel::new::<FindingLevel>(|severity| {
                 families.conformance_findings_total.with_label_values(&[link.name.as_str(), severity])
             }),
+            serial: matches!(link.wire, LinkWire::Serial(_)).then(|| SerialMeter::new(families, &link.name)),
             name: link.name.clone(),
         }
     }

@@ -5,10 +5,11 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use super::{
     LISTENER, PATH, PLAINTEXT, SERVER_TLS, ZONE,
     answering::{ACK_AFTER, ACK_WAIT, APPLICATION_ACK, PROCESSING, SEQUENCE, UNROUTED, VERSIONS},
+    serial::{CARRIER, DUPLEX, FLOW_CONTROL, GAP, SILENCE, WRITE_TIMEOUT},
 };
 use crate::{
     settings::{
-        AckMode, BatchAck, CharacterSet, FlowControl, Framing, Network, ProfileRef, WhenRefused,
+        AckMode, BatchAck, CharacterSet, Framing, Network, ProfileRef, WhenRefused,
         fields::{Absent, Key, Section},
         form::{Choice, List, Size, Spelled, Time, Whole, Word},
         words::{self, LineShape},
@@ -257,22 +258,6 @@ pub(in crate::settings) static FRAMING: Key<Choice<Framing>> = Key {
     example: "\"mllp\"",
     doc: "How the device marks the ends of a message.",
 };
-pub(in crate::settings) static FLOW_CONTROL: Key<Choice<FlowControl>> = Key {
-    name: "flow_control",
-    form: Choice(&[
-        ("none", Word::Means(FlowControl::None)),
-        ("rts-cts", Word::Means(FlowControl::Hardware)),
-        (
-            "xon-xoff",
-            Word::Refused(
-                "XON/XOFF takes the bytes 0x11 and 0x13 out of what is sent, which MLLP does not allow for; write `none` or `rts-cts`",
-            ),
-        ),
-    ]),
-    absent: Absent::Default("\"none\""),
-    example: "\"none\"",
-    doc: "Flow control: none, or rts-cts where the cable has those wires.",
-};
 pub(in crate::settings) static SERIAL: Section = Section {
     kind: "serial",
     doc: "A source: HL7 v2 over a serial line.",
@@ -281,6 +266,11 @@ pub(in crate::settings) static SERIAL: Section = Section {
         &LINE,
         &FRAMING,
         &FLOW_CONTROL,
+        &GAP,
+        &SILENCE,
+        &CARRIER,
+        &WRITE_TIMEOUT,
+        &DUPLEX,
         &ACK,
         &FRAME_MAX,
         &FRAME_TIMEOUT,

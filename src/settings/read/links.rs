@@ -4,12 +4,13 @@ use super::{Reader, destinations::NamedDestination};
 use crate::{
     ids::Name,
     settings::{
-        Link, LinkWire, MllpServer, ProfileRef, SerialPort, WhenRefused,
+        FlowControl, Framing, Link, LinkWire, MllpServer, ProfileRef, SerialPort, WhenRefused,
         complaint::{Complaint, listed, quoted},
         fields::Fields,
-        keys::{PLAINTEXT, SERVER_TLS, link},
+        keys::{PLAINTEXT, SERVER_TLS, link, serial},
         merge::Entry,
         suggest::did_you_mean,
+        words::LineShape,
     },
 };
 
@@ -116,9 +117,20 @@ impl Reader<'_> {
         let port = fields.read(&link::PORT, &mut self.found);
         let line = fields.read(&link::LINE, &mut self.found);
         let framing = fields.read(&link::FRAMING, &mut self.found);
-        let flow_control = fields.read(&link::FLOW_CONTROL, &mut self.found);
+        let flow_control = fields.read(&serial::FLOW_CONTROL, &mut self.found);
+        let gap = fields.read(&serial::GAP, &mut self.found);
+        let silence = fields.read(&serial::SILENCE, &mut self.found);
+        let carrier = fields.read(&serial::CARRIER, &mut self.found);
+        let write_timeout = fields.read(&serial::WRITE_TIMEOUT, &mut self.found);
+        let duplex = fields.read(&serial::DUPLEX, &mut self.found);
         if let Some(port) = &port {
             self.devices.push((port.clone(), fields.place(&link::PORT)));
+        }
+        if flow_control == Some(FlowControl::Software)
+            && let Some(why) = no_xon_xoff(framing, line.as_ref())
+        {
+            let complaint = Complaint::new(fields.place(&serial::FLOW_CONTROL), "`xon-xoff` cannot be used here");
+            self.found.push(complaint.help(why));
         }
         let line = line?;
         if line.data_bits == 7 {
@@ -134,6 +146,18 @@ impl Reader<'_> {
             stop_bits: line.stop_bits,
             flow_control: flow_control?,
             framing: framing?,
+            gap,
+            silence,
+            carrier: carrier?,
+            write_timeout: write_timeout?,
+            duplex: duplex?,
         }))
     }
+}
+
+/// Why XON/XOFF cannot be used on a line, if it cannot.
+fn no_xon_xoff(framing: Option<Framing>, line: Option<&LineShape>) -> Option<&'static str> {
+    let in_data = "with 8 data bits the bytes of XON/XOFF, 0x11 and 0x13, may be data; write `none` or `rts-cts`";
+    let by_framing = framing.and_then(Framing::without_xon_xoff);
+    by_framing.or_else(|| line.filter(|line| line.data_bits == 8).map(|_| in_data))
 }
