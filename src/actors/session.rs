@@ -3,12 +3,7 @@
 //! One task per stream. It reads while fewer than [`limits::UNANSWERED_FRAMES_MAX`] frames wait for their answer, so
 //! back-pressure reaches the sender, and writes answers in the order of the frames, each frame in one write.
 
-use std::{
-    future::Future,
-    io,
-    pin::pin,
-    time::Duration,
-};
+use std::{future::Future, io, pin::pin, time::Duration};
 
 use fail::fail_point;
 use futures_util::{

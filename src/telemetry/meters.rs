@@ -6,12 +6,12 @@ use std::time::Duration;
 use prometheus::{Gauge, Histogram, IntCounter, IntGauge};
 
 use super::{
-    serial::SerialMeter,
     catalogue::{Catalogue, PerLabel},
     labels::{
         AckCode, AttemptResult, BatchFault, Conformance, Ending, ExchangeFault, FindingLevel, FrameFault, Guess, Label,
         LinkEvent, Loss, Refusal, Stage, StoreLevel, StoreOperation,
     },
+    serial::SerialMeter,
 };
 use crate::{
     ids::Name,

@@ -13,7 +13,9 @@ use tracing::{error, info, warn};
 
 use super::{
     DestinationMeter, FlowMeter, LinkMeter, StoreMeter, Telemetry,
-    labels::{BatchFault, Ending, ExchangeFault, FrameFault, Label, LineError, Loss, Refusal, StoreLevel, StoreOperation},
+    labels::{
+        BatchFault, Ending, ExchangeFault, FrameFault, Label, LineError, Loss, Refusal, StoreLevel, StoreOperation,
+    },
     meters::unix_seconds,
 };
 use crate::{

@@ -1,7 +1,9 @@
 //! What is odd about a serial line: silence, a lost carrier, bytes that do not leave, errors of the receiver. Decisions only;
 //! the port looks and tells.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::counters::Counts;
 use crate::{settings::Parity, telemetry::labels::LineError, wire::LineFault};
@@ -104,7 +106,7 @@ mod tests {
 
     #[test]
     fn reports_a_silence_once_and_its_end_once() {
-        let began = actix_rt::time::Instant::now().into_std();
+        let began = Instant::now();
         let mut hearing = Hearing::new(began);
         let most = Some(seconds(60));
         assert_eq!(hearing.silent(began + seconds(59), most), None);
@@ -119,11 +121,18 @@ mod tests {
 
     #[test]
     fn tells_a_slow_line_from_one_that_takes_nothing() {
-        let began = actix_rt::time::Instant::now().into_std();
+        let began = Instant::now();
         let mut leaving = Leaving::new(began);
-        for (second, queued, waited) in
-            [(0, 0, 0), (100, 500, 0), (101, 380, 0), (102, 380, 1), (103, 900, 2), (110, 900, 9), (111, 899, 0), (112, 0, 0)]
-        {
+        for (second, queued, waited) in [
+            (0, 0, 0),
+            (100, 500, 0),
+            (101, 380, 0),
+            (102, 380, 1),
+            (103, 900, 2),
+            (110, 900, 9),
+            (111, 899, 0),
+            (112, 0, 0),
+        ] {
             assert_eq!(leaving.waiting(began + seconds(second), queued), seconds(waited), "at {second} s");
         }
         assert_eq!(leaving.waiting(began + seconds(500), 7), seconds(0), "written just now");
