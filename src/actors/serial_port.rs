@@ -178,11 +178,12 @@ impl Shared {
             Err(error) => return error.into(),
         };
         let counters = DriverFile::of(&now.port.port);
-        let mut port = match Port::new(stream, counters, now.port.clone(), &self.intake, &mut memory.hearing) {
+        let meter = self.intake.telemetry.link(self.intake.link);
+        let telling = (meter, self.intake.clock);
+        let mut port = match Port::new(stream, counters, now.port.clone(), telling, &mut memory.hearing) {
             Ok(port) => port,
             Err(lost) => return lost.into(),
         };
-        let meter = self.intake.telemetry.link(self.intake.link);
         match memory.was_up {
             None => meter.tell(LinkSignal::Up { at: &now.port.port.display().to_string() }),
             Some(_) => meter.tell(LinkSignal::Restored),

@@ -47,6 +47,11 @@ fn settings(folder: &Path) -> Settings {
             stop_bits: 1,
             flow_control: FlowControl::None,
             framing: Framing::Mllp,
+            gap: None,
+            silence: None,
+            carrier: crate::settings::Carrier::Ignore,
+            write_timeout: Duration::from_secs(15),
+            duplex: crate::settings::Duplex::Full,
         }),
     };
     let destination = Destination {

@@ -29,7 +29,7 @@ use super::{
     watch::{Hearing, Leaving, Mark, errors, kind},
 };
 use crate::{
-    actors::{intake::Intake, session::DamagedByte},
+    actors::{clock::Clock, session::DamagedByte},
     settings::{self, Carrier, FlowControl, Parity},
     telemetry::{LinkMeter, LinkSignal},
     units::limits,
@@ -92,7 +92,7 @@ pub(super) struct Port<'a, S, C> {
     counted: Option<Counts>,
     counted_at: Instant,
     meter: &'a LinkMeter,
-    intake: &'a Intake,
+    clock: Clock,
     settings: settings::SerialPort,
     hearing: &'a mut Hearing,
     leaving: Leaving,
@@ -112,7 +112,7 @@ impl<'a, S: Wires, C: LineCounters> Port<'a, S, C> {
         stream: S,
         counters: C,
         settings: settings::SerialPort,
-        intake: &'a Intake,
+        (meter, clock): (&'a LinkMeter, Clock),
         hearing: &'a mut Hearing,
     ) -> Result<Self, Lost> {
         let now = Instant::now();
@@ -123,8 +123,8 @@ impl<'a, S: Wires, C: LineCounters> Port<'a, S, C> {
             counted: counters.counts(),
             counted_at: now,
             counters,
-            meter: intake.telemetry.link(intake.link),
-            intake,
+            meter,
+            clock,
             carrier: settings.carrier,
             settings,
             hearing,
@@ -222,7 +222,7 @@ impl<'a, S: Wires, C: LineCounters> Port<'a, S, C> {
     }
 
     fn heard(&mut self) {
-        self.meter.heard(self.intake.clock.wall());
+        self.meter.heard(self.clock.wall());
         if let Some(silent) = self.hearing.heard(Instant::now()) {
             self.meter.tell(LinkSignal::Heard { silent });
         }
