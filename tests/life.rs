@@ -27,6 +27,7 @@ use gurney::{
     wire::mllp::{self, Decoder, Event},
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustix::process::{Pid, Signal, kill_process};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use tempfile::TempDir;
 
@@ -394,5 +395,77 @@ fn opens_a_serial_port_again_by_its_name_when_the_cable_was_pulled_inside_a_fram
         let terminal = Terminal::open(&link).unwrap();
         assert!(exchange_over(&terminal, &frame("2")).await.contains("MSA|AA|2"));
         assert!(site.log().contains("link up again"), "{}", site.log());
+    });
+}
+
+/// Tells the daemon to read its configuration again, as `systemctl reload` does.
+fn reload(running: &Running) {
+    let id = i32::try_from(running.0.id()).unwrap();
+    kill_process(Pid::from_raw(id).unwrap(), Signal::HUP).unwrap();
+}
+
+fn times(log: &str, text: &str) -> usize {
+    log.matches(text).count()
+}
+
+#[test]
+fn reconfigures_a_serial_port_between_two_messages_and_loses_neither() {
+    const TAKEN: &str = "the port took its changed settings";
+    let site = Site::new();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let link = site.folder.path().join("bedboard");
+    // Half a frame waits for its other half however slow this machine is.
+    let links = with_serial(&site, &link).replace("framing", "gap = \"1 min\"\nframing");
+    let url = format!("http://127.0.0.1:{}/", free_port());
+    site.configure(&links, &url, "");
+    runtime.block_on(async {
+        let terminal = Terminal::open(&link).unwrap();
+        let running = Running(site.run().spawn().unwrap());
+        assert!(exchange_over(&terminal, &frame("1")).await.contains("MSA|AA|1"));
+
+        let (begin, end) = (&frame("2")[..40], &frame("2")[40..]);
+        terminal.session().unwrap().write_all(begin).await.unwrap();
+        site.configure(&links.replace("9600 8N1", "19200 8N1"), &url, "");
+        reload(&running);
+        until("the changed configuration", || (times(&site.log(), "configuration loaded") == 2).then_some(()));
+        assert_eq!(times(&site.log(), TAKEN), 0, "a frame is under way");
+        assert!(exchange_over(&terminal, end).await.contains("MSA|AA|2"), "the frame that was under way");
+        until("the port's settings", || (times(&site.log(), TAKEN) == 1).then_some(()));
+        assert!(exchange_over(&terminal, &frame("3")).await.contains("MSA|AA|3"));
+
+        // With nothing under way they are taken at once; the port is not closed for it.
+        site.configure(&links.replace("framing", "duplex = \"half\"\nframing"), &url, "");
+        reload(&running);
+        until("the port's settings", || (times(&site.log(), TAKEN) == 2).then_some(()));
+        assert!(exchange_over(&terminal, &frame("4")).await.contains("MSA|AA|4"));
+        let log = site.log();
+        assert!(!log.contains("link up again") && !log.contains("link down") && !log.contains("restart"), "{log}");
+    });
+}
+
+#[test]
+fn keeps_its_configuration_when_the_changed_one_is_faulty_and_names_what_needs_a_restart() {
+    let site = Site::new();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let link = site.folder.path().join("bedboard");
+    let links = with_serial(&site, &link);
+    let url = format!("http://127.0.0.1:{}/", free_port());
+    site.configure(&links, &url, "");
+    runtime.block_on(async {
+        let terminal = Terminal::open(&link).unwrap();
+        let running = Running(site.run().spawn().unwrap());
+        assert!(exchange_over(&terminal, &frame("1")).await.contains("MSA|AA|1"));
+        site.configure(&links.replace("9600 8N1", "9601 8N1"), &url, "");
+        reload(&running);
+        until("the refusal", || site.log().contains("configuration rejected").then_some(()));
+        assert!(site.log().contains("`9601` is not a speed"), "{}", site.log());
+        assert!(exchange_over(&terminal, &frame("2")).await.contains("MSA|AA|2"));
+
+        site.configure(&links, &url.replace("127.0.0.1", "127.0.0.2"), "");
+        reload(&running);
+        until("what waits", || site.log().contains("needs a restart").then_some(()));
+        assert!(site.log().contains("a destination `platform`"), "{}", site.log());
+        assert!(exchange_over(&terminal, &frame("3")).await.contains("MSA|AA|3"));
+        assert!(!site.log().contains("the port took"), "{}", site.log());
     });
 }
