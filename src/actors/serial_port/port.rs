@@ -288,6 +288,8 @@ pub(super) fn open(settings: &settings::SerialPort) -> io::Result<(SerialStream,
     let flags = OFlags::NOCTTY | OFlags::NONBLOCK;
     let flags = i32::try_from(flags.bits()).unwrap_or(0);
     let control = OpenOptions::new().read(true).write(true).custom_flags(flags).open(&settings.port)?;
+    // At once, since a terminal that is not yet raw changes what comes in; and again, since opening it sets it without marks.
+    configure(&control, settings)?;
     let stream = tokio_serial::new(path(&settings.port)?, settings.baud).open_native_async()?;
     configure(&control, settings)?;
     Ok((stream, control))
