@@ -329,8 +329,8 @@ async fn exchange_over(site: &Site, terminal: &Terminal, bytes: &[u8]) -> String
     // Between opening it and making it raw, the terminal would eat the end of a frame.
     until("the port to be set", || {
         let log = site.log();
-        let of_port = log.lines().filter(|line| line.contains("bedboard") && line.contains("link "));
-        of_port.last().is_some_and(|line| line.contains("link up")).then_some(())
+        let mut of_port = log.lines().filter(|line| line.contains("bedboard") && line.contains("link "));
+        of_port.next_back().is_some_and(|line| line.contains("link up")).then_some(())
     });
     let session = terminal.session().unwrap();
     session.write_all(bytes).await.unwrap();

@@ -65,6 +65,9 @@ pub const SILENCE_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 pub const TURN_AROUND_MIN: Duration = Duration::from_millis(20);
 /// Character times of silence before the same on a slow line.
 pub const TURN_AROUND_CHARACTERS: u32 = 3;
+/// Time a device has to take a byte off a serial port unless a site says less; shorter than [`WRITE_TIMEOUT`], so that the port
+/// finds it first and drops what would hold up its closing.
+pub const SERIAL_WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time between two looks at the signals and counters of a serial port.
 pub const SERIAL_WATCH: Duration = Duration::from_millis(500);
 /// Time between two readings of the error counters of a serial port that reports no errors.

@@ -15,7 +15,7 @@ use std::{
 };
 
 use rustix::{
-    fs::OFlags,
+    fs::{FlockOperation, OFlags, flock},
     termios::{ControlModes, InputModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr},
 };
 use tokio::{
@@ -289,7 +289,10 @@ pub(super) fn open(settings: &settings::SerialPort) -> io::Result<(SerialStream,
     let flags = i32::try_from(flags.bits()).unwrap_or(0);
     let control = OpenOptions::new().read(true).write(true).custom_flags(flags).open(&settings.port)?;
     // At once, since a terminal that is not yet raw changes what comes in; and again, since opening it sets it without marks.
+    // The lock keeps a port alone that another process has.
+    flock(&control, FlockOperation::NonBlockingLockExclusive)?;
     configure(&control, settings)?;
+    flock(&control, FlockOperation::Unlock)?;
     let stream = tokio_serial::new(path(&settings.port)?, settings.baud).open_native_async()?;
     configure(&control, settings)?;
     Ok((stream, control))

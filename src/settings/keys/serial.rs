@@ -50,9 +50,9 @@ pub(in crate::settings) static CARRIER: Key<Choice<Carrier>> = Key {
 };
 pub(in crate::settings) static WRITE_TIMEOUT: Key<Time> = Key {
     name: "write_timeout",
-    form: Time(Duration::from_secs(1)..=limits::WRITE_TIMEOUT),
-    absent: Absent::Default("\"15 s\""),
-    example: "\"15 s\"",
+    form: Time(Duration::from_secs(1)..=limits::SERIAL_WRITE_TIMEOUT),
+    absent: Absent::Default("\"10 s\""),
+    example: "\"10 s\"",
     doc: "Time in which the device must take at least one byte of an answer; then the answer is given up and the port opened anew.",
 };
 pub(in crate::settings) static DUPLEX: Key<Choice<Duplex>> = Key {

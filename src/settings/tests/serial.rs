@@ -22,7 +22,7 @@ fn watches_as_little_as_a_three_wire_cable_allows_unless_told() {
     let settings = settings("line = \"9600 8N1\"");
     let bare = port(&settings);
     assert_eq!((bare.gap, bare.silence, bare.carrier, bare.duplex), (None, None, Carrier::Ignore, Duplex::Full));
-    assert_eq!((bare.write_timeout, bare.flow_control), (Duration::from_secs(15), FlowControl::None));
+    assert_eq!((bare.write_timeout, bare.flow_control), (limits::SERIAL_WRITE_TIMEOUT, FlowControl::None));
     assert_eq!(bare.gap_max(), Duration::from_secs(2));
 }
 
@@ -61,7 +61,7 @@ fn refuses_values_out_of_range() {
         ("gap = \"1 ms\"", "out of range"),
         ("gap = \"2 min\"", "out of range"),
         ("silence = \"0 s\"", "out of range"),
-        ("write_timeout = \"1 min\"", "out of range"),
+        ("write_timeout = \"11 s\"", "out of range"),
         ("carrier = \"ri\"", "`ri`"),
         ("duplex = \"simplex\"", "`simplex`"),
     ] {
