@@ -203,7 +203,7 @@ pub fn main() -> ExitCode {
 }
 
 /// Where the configuration stands.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 struct ConfigArgument {
     /// Configuration file; `conf.d/*.toml` beside it is merged.
     #[arg(long, value_name = "FILE", default_value = "/etc/gurney/gurney.toml")]

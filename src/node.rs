@@ -26,7 +26,7 @@ use crate::{
     flow::Flows,
     hl7::profile::Profiles,
     mapping::Registry,
-    settings::{LinkWire, Settings},
+    settings::{self, LinkWire, Settings},
     store::{
         self, Entry, Journal, Opened,
         key::StoreKey,
@@ -97,15 +97,18 @@ impl Error {
 ///
 /// # Errors
 /// If it cannot start; once it runs, faults are survived or end the process by the panic hook.
-pub fn run(settings: Settings, registry: Registry, profiles: Profiles) -> Result<(), Error> {
+pub fn run(settings: Settings, registry: Registry, profiles: Profiles, reload: Reload) -> Result<(), Error> {
     panic::install();
     // Fail points are read from the environment, in builds that have them: those of the tests.
     let _scenario = fail::has_failpoints().then(fail::FailScenario::setup);
     // Without a provider chosen here, the first TLS client would panic; a second choice changes nothing.
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
     let system = actix_rt::System::new();
-    system.block_on(Node::live(Arc::new(settings), Arc::new(registry), &profiles))
+    system.block_on(Node::live(Arc::new(settings), Arc::new(registry), &profiles, reload))
 }
+
+/// Reads the configuration again, or says how many faults it has; what they are it has told by itself.
+pub type Reload = Arc<dyn Fn() -> Result<Settings, usize> + Send + Sync>;
 
 /// The running box.
 struct Node {
@@ -119,8 +122,15 @@ struct Node {
 }
 
 impl Node {
-    async fn live(settings: Arc<Settings>, registry: Arc<Registry>, profiles: &Profiles) -> Result<(), Error> {
+    async fn live(
+        settings: Arc<Settings>,
+        registry: Arc<Registry>,
+        profiles: &Profiles,
+        reload: Reload,
+    ) -> Result<(), Error> {
         let clock = Clock::start();
+        let mut hangup = signal(SignalKind::hangup()).map_err(Error::system("listen for signals"))?;
+        let mut running = Settings::clone(&settings);
         let mut stops = [SignalKind::terminate(), SignalKind::interrupt()]
             .map(|kind| signal(kind).map_err(Error::system("listen for signals")))
             .into_iter()
@@ -133,9 +143,12 @@ impl Node {
         node.telemetry.tell(Signal::Ready { took: clock.steady().since(clock.began_at()) });
         notify(&[NotifyState::Ready]);
         let [terminate, interrupt] = stops.as_mut_slice() else { return Ok(()) };
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hangup.recv() => node.reload(&mut running, Arc::clone(&reload)).await,
+            }
         }
         node.stop().await;
         Ok(())
@@ -199,6 +212,33 @@ impl Node {
         };
         let admin = admin::serve(&path, admin).map_err(|source| Error::Admin { path, source })?;
         Ok((Self { settings, telemetry, store, web, tree, clock, admin }, sockets.metrics))
+    }
+
+    /// Reads the configuration again and takes what can be taken under way: the settings of serial ports. A faulty one changes
+    /// nothing; what else differs from the `running` one is named.
+    async fn reload(&self, running: &mut Settings, reload: Reload) {
+        let read = match tokio::task::spawn_blocking(move || reload()).await {
+            Ok(Ok(read)) => read,
+            Ok(Err(faults)) => return self.telemetry.tell(Signal::ConfigurationRejected { faults }),
+            // A panic has ended the process by its hook.
+            Err(_) => return,
+        };
+        let change = settings::change(running, &read);
+        *running = change.applied_to(running);
+        self.telemetry.tell(Signal::ConfigurationLoaded { now: self.clock.wall() });
+        if !change.restart.is_empty() {
+            let tables: Vec<&str> = change.restart.iter().map(String::as_str).collect();
+            self.telemetry.tell(Signal::RestartNeeded { tables: &tables.join(", ") });
+        }
+        let ports = change.ports.len();
+        for (index, link) in change.ports {
+            self.tree.reconfigure(index, link).await;
+        }
+        self.note(
+            "reload",
+            &format!("serial ports changed: {ports}, tables waiting for a restart: {}", change.restart.len()),
+        )
+        .await;
     }
 
     /// Notes an event of the box's life in the audit chain.

@@ -18,6 +18,7 @@ use crate::{
 };
 
 mod answering;
+mod change;
 mod complaint;
 mod ends;
 mod fault;
@@ -29,15 +30,18 @@ mod place;
 mod read;
 mod schema;
 mod secrets;
+mod serial;
 mod suggest;
 #[cfg(test)]
 mod tests;
 mod words;
 
 pub use answering::{AckAfter, Answering, ApplicationAck, Sequence, Unrouted};
+pub use change::{Change, change};
 pub use fault::{Fault, Faults, Location, Paint, Severity};
 pub use read::read;
 pub use schema::schema;
+pub use serial::{Carrier, Duplex};
 
 /// What the configuration is checked against.
 #[derive(Clone, Copy, Debug)]
@@ -248,7 +252,7 @@ pub struct ServerTls {
 }
 
 /// A serial port.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SerialPort {
     /// Device, by a stable name.
     pub port: PathBuf,
@@ -262,6 +266,16 @@ pub struct SerialPort {
     pub stop_bits: u8,
     /// Flow control.
     pub flow_control: FlowControl,
+    /// Silence inside a frame after which the rest of it is lost, where it is not that of [`Self::gap_max`].
+    pub gap: Option<Duration>,
+    /// Time without any byte after which the line is reported.
+    pub silence: Option<Duration>,
+    /// What a missing modem signal means.
+    pub carrier: Carrier,
+    /// Time in which the device must take at least one byte of what is written.
+    pub write_timeout: Duration,
+    /// Whether both ends may send at once.
+    pub duplex: Duplex,
 }
 
 impl SerialPort {
@@ -284,13 +298,15 @@ pub enum Parity {
     Odd,
 }
 
-/// Flow control of a serial line. XON/XOFF is not offered for MLLP: it eats bytes 0x11 and 0x13.
+/// Flow control of a serial line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlowControl {
     /// None.
     None,
     /// RTS/CTS.
     Hardware,
+    /// XON/XOFF: the bytes 0x11 and 0x13 are not data.
+    Software,
 }
 
 /// How the ends of a message are marked on a stream, and how its two ends agree that it arrived. Bounds are those of the link.

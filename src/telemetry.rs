@@ -24,6 +24,7 @@ mod catalogue;
 pub mod labels;
 pub mod logging;
 mod meters;
+mod serial;
 mod signal;
 #[cfg(test)]
 mod tests;

@@ -17,8 +17,10 @@ use std::{fmt, time::Duration};
 
 use crate::units::Timestamp;
 
+pub mod half_duplex;
 pub mod hllp;
 pub mod lis01;
+pub mod marks;
 pub mod mllp;
 pub mod text;
 

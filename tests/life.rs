@@ -27,6 +27,7 @@ use gurney::{
     wire::mllp::{self, Decoder, Event},
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustix::process::{Pid, Signal, kill_process};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use tempfile::TempDir;
 
@@ -323,8 +324,14 @@ fn delivers_over_https_to_the_authority_it_was_told_and_to_no_other() {
 }
 
 /// Sends bytes to the daemon on a terminal and gives the next acknowledgement.
-async fn exchange_over(terminal: &Terminal, bytes: &[u8]) -> String {
+async fn exchange_over(site: &Site, terminal: &Terminal, bytes: &[u8]) -> String {
     until("the daemon to open the port", || terminal.is_open().then_some(()));
+    // Between opening it and making it raw, the terminal would eat the end of a frame.
+    until("the port to be set", || {
+        let log = site.log();
+        let mut of_port = log.lines().filter(|line| line.contains("bedboard") && line.contains("link "));
+        of_port.next_back().is_some_and(|line| line.contains("link up")).then_some(())
+    });
     let session = terminal.session().unwrap();
     session.write_all(bytes).await.unwrap();
     let mut decoder = Decoder::new(1 << 20);
@@ -365,7 +372,7 @@ fn takes_messages_from_a_serial_port_and_knows_them_again_over_tcp() {
         let terminal = Terminal::open(&link).unwrap();
         let _running = Running(site.run().spawn().unwrap());
         let bytes = [b"noise before the first frame".as_slice(), &frame("1")].concat();
-        let over_serial = exchange_over(&terminal, &bytes).await;
+        let over_serial = exchange_over(&site, &terminal, &bytes).await;
         let port = site.port;
         let over_tcp = tokio::task::spawn_blocking(move || exchange(&mut connect(port), "1")).await.unwrap();
         (over_serial, over_tcp)
@@ -384,7 +391,7 @@ fn opens_a_serial_port_again_by_its_name_when_the_cable_was_pulled_inside_a_fram
     runtime.block_on(async {
         let terminal = Terminal::open(&link).unwrap();
         let _running = Running(site.run().spawn().unwrap());
-        assert!(exchange_over(&terminal, &frame("1")).await.contains("MSA|AA|1"));
+        assert!(exchange_over(&site, &terminal, &frame("1")).await.contains("MSA|AA|1"));
         let session = terminal.session().unwrap();
         session.write_all(&frame("2")[..40]).await.unwrap();
         drop(session);
@@ -392,7 +399,79 @@ fn opens_a_serial_port_again_by_its_name_when_the_cable_was_pulled_inside_a_fram
         until("the lost port to be told", || site.log().contains("link down").then_some(()));
         // The adapter comes back as another device under the same name.
         let terminal = Terminal::open(&link).unwrap();
-        assert!(exchange_over(&terminal, &frame("2")).await.contains("MSA|AA|2"));
+        assert!(exchange_over(&site, &terminal, &frame("2")).await.contains("MSA|AA|2"));
         assert!(site.log().contains("link up again"), "{}", site.log());
+    });
+}
+
+/// Tells the daemon to read its configuration again, as `systemctl reload` does.
+fn reload(running: &Running) {
+    let id = i32::try_from(running.0.id()).unwrap();
+    kill_process(Pid::from_raw(id).unwrap(), Signal::HUP).unwrap();
+}
+
+fn times(log: &str, text: &str) -> usize {
+    log.matches(text).count()
+}
+
+#[test]
+fn reconfigures_a_serial_port_between_two_messages_and_loses_neither() {
+    const TAKEN: &str = "the port took its changed settings";
+    let site = Site::new();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let link = site.folder.path().join("bedboard");
+    // Half a frame waits for its other half however slow this machine is.
+    let links = with_serial(&site, &link).replace("framing", "gap = \"1 min\"\nframing");
+    let url = format!("http://127.0.0.1:{}/", free_port());
+    site.configure(&links, &url, "");
+    runtime.block_on(async {
+        let terminal = Terminal::open(&link).unwrap();
+        let running = Running(site.run().spawn().unwrap());
+        assert!(exchange_over(&site, &terminal, &frame("1")).await.contains("MSA|AA|1"));
+
+        let (begin, end) = (&frame("2")[..40], &frame("2")[40..]);
+        terminal.session().unwrap().write_all(begin).await.unwrap();
+        site.configure(&links.replace("9600 8N1", "19200 8N1"), &url, "");
+        reload(&running);
+        until("the changed configuration", || (times(&site.log(), "configuration loaded") == 2).then_some(()));
+        assert_eq!(times(&site.log(), TAKEN), 0, "a frame is under way");
+        assert!(exchange_over(&site, &terminal, end).await.contains("MSA|AA|2"), "the frame that was under way");
+        until("the port's settings", || (times(&site.log(), TAKEN) == 1).then_some(()));
+        assert!(exchange_over(&site, &terminal, &frame("3")).await.contains("MSA|AA|3"));
+
+        // With nothing under way they are taken at once; the port is not closed for it.
+        site.configure(&links.replace("framing", "duplex = \"half\"\nframing"), &url, "");
+        reload(&running);
+        until("the port's settings", || (times(&site.log(), TAKEN) == 2).then_some(()));
+        assert!(exchange_over(&site, &terminal, &frame("4")).await.contains("MSA|AA|4"));
+        let log = site.log();
+        assert!(!log.contains("link up again") && !log.contains("link down") && !log.contains("restart"), "{log}");
+    });
+}
+
+#[test]
+fn keeps_its_configuration_when_the_changed_one_is_faulty_and_names_what_needs_a_restart() {
+    let site = Site::new();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let link = site.folder.path().join("bedboard");
+    let links = with_serial(&site, &link);
+    let url = format!("http://127.0.0.1:{}/", free_port());
+    site.configure(&links, &url, "");
+    runtime.block_on(async {
+        let terminal = Terminal::open(&link).unwrap();
+        let running = Running(site.run().spawn().unwrap());
+        assert!(exchange_over(&site, &terminal, &frame("1")).await.contains("MSA|AA|1"));
+        site.configure(&links.replace("9600 8N1", "9601 8N1"), &url, "");
+        reload(&running);
+        until("the refusal", || site.log().contains("configuration rejected").then_some(()));
+        assert!(site.log().contains("`9601` is not a speed"), "{}", site.log());
+        assert!(exchange_over(&site, &terminal, &frame("2")).await.contains("MSA|AA|2"));
+
+        site.configure(&links, &url.replace("127.0.0.1", "127.0.0.2"), "");
+        reload(&running);
+        until("what waits", || site.log().contains("needs a restart").then_some(()));
+        assert!(site.log().contains("a destination `platform`"), "{}", site.log());
+        assert!(exchange_over(&site, &terminal, &frame("3")).await.contains("MSA|AA|3"));
+        assert!(!site.log().contains("the port took"), "{}", site.log());
     });
 }

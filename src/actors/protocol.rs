@@ -2,7 +2,6 @@
 
 use crate::{
     settings::{Framing, Link, LinkWire},
-    units::limits,
     wire::{Bounds, Line, hllp, lis01, mllp, text},
 };
 
@@ -22,9 +21,7 @@ pub(super) fn line(link: &Link) -> Box<dyn Line> {
 /// How a frame is bounded. On a serial line bytes follow one another, so a pause within a frame says that the rest is lost.
 fn bounds(link: &Link) -> Bounds {
     let gap_max = match &link.wire {
-        LinkWire::Serial(port) => {
-            Some(limits::SERIAL_GAP_MIN.max(port.character_time() * limits::SERIAL_GAP_CHARACTERS))
-        }
+        LinkWire::Serial(port) => Some(port.gap_max()),
         LinkWire::MllpServer(_) => None,
     };
     Bounds {

@@ -3,7 +3,7 @@
 //! One task per stream. It reads while fewer than [`limits::UNANSWERED_FRAMES_MAX`] frames wait for their answer, so
 //! back-pressure reaches the sender, and writes answers in the order of the frames, each frame in one write.
 
-use std::{future::Future, io, time::Duration};
+use std::{future::Future, io, pin::pin, time::Duration};
 
 use fail::fail_point;
 use futures_util::{
@@ -25,7 +25,7 @@ use crate::{
     hl7::Index,
     store::writer::Latch,
     units::{Timestamp, limits},
-    wire::{Answer, Cause, Event, Line},
+    wire::{Answer, Cause, Event, Line, LineFault},
 };
 
 /// Why a stream ended.
@@ -46,6 +46,9 @@ pub enum End {
     /// The box stops.
     #[error("closed because the box stops")]
     Stopping,
+    /// It was asked to end where nothing is under way.
+    #[error("left between two messages")]
+    Left,
     /// Reading or writing failed.
     #[error("{0}")]
     Failed(io::Error),
@@ -69,14 +72,34 @@ pub enum OnFailure {
     Resume,
 }
 
+/// A read that gives no bytes because the receiver found the next one damaged; the stream goes on.
+#[derive(Debug, thiserror::Error)]
+#[error("a byte is damaged")]
+pub struct DamagedByte(pub LineFault);
+
 /// Serves a stream by the protocol of `line` until it ends. Answers that wait are written before a stop.
 pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     line: &mut dyn Line,
     intake: &Intake,
     patience: Patience,
-    mut stopping: watch::Receiver<bool>,
+    stopping: watch::Receiver<bool>,
 ) -> End {
+    serve_until(stream, line, intake, patience, stopping, std::future::pending()).await
+}
+
+/// Serves a stream as [`serve`] does. Once `leave` is done, it ends as soon as no frame is under way and none waits for its
+/// answer; a frame that does not end is waited for no longer than [`limits::RECONFIGURE_WAIT`].
+pub async fn serve_until<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    line: &mut dyn Line,
+    intake: &Intake,
+    patience: Patience,
+    mut stopping: watch::Receiver<bool>,
+    leave: impl Future<Output = ()>,
+) -> End {
+    let mut leave = pin!(leave);
+    let mut leave_by = None;
     let mut session = Session::new(line, intake, patience);
     let mut pending = FuturesOrdered::new();
     let mut buffer = vec![0; READ_BYTES];
@@ -98,6 +121,9 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
                 return end;
             }
             session.reopen();
+            if leave_by.is_some() && session.is_at_rest() {
+                return End::Left;
+            }
         }
         let is_open = session.end.is_none();
         let has_room = pending.len() < limits::UNANSWERED_FRAMES_MAX
@@ -117,6 +143,12 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             }
             read = stream.read(&mut buffer), if has_room && is_open => session.read(read, &buffer),
             () = sleep(due.unwrap_or(FOREVER)), if is_open && due.is_some() => session.line.tick(session.now()),
+            () = &mut leave, if is_open && leave_by.is_none() => {
+                leave_by = Some(Instant::now() + limits::RECONFIGURE_WAIT);
+            }
+            () = sleep_until(leave_by.unwrap_or(idle_at)), if is_open && leave_by.is_some() => {
+                session.end = Some(End::Left);
+            }
             () = sleep_until(idle_at), if is_open && pending.is_empty() && !session.line.is_busy() => {
                 session.end = Some(End::Idle);
             }
@@ -173,6 +205,11 @@ impl<'a> Session<'a> {
         if self.latch.is_closed() {
             self.latch = Latch::default();
         }
+    }
+
+    /// Whether nothing is under way in either direction.
+    fn is_at_rest(&self) -> bool {
+        !self.line.is_busy() && self.later.is_empty()
     }
 
     /// The next thing on the stream that is to be answered, in its place in the order of answers.
@@ -262,6 +299,11 @@ impl<'a> Session<'a> {
                 self.line.receive(now, buffer.get(..read).unwrap_or_default());
             }
             Err(error) => {
+                let damaged = error.get_ref().and_then(|inner| inner.downcast_ref::<DamagedByte>());
+                if let Some(DamagedByte(fault)) = damaged {
+                    self.last_read = Instant::now();
+                    return self.line.damaged(now, *fault);
+                }
                 self.line.end(now);
                 self.end = Some(End::Failed(error));
             }
@@ -289,11 +331,20 @@ async fn write<S: AsyncWrite + Unpin>(stream: &mut S, bytes: Vec<u8>) -> io::Res
     if bytes.is_empty() {
         return Ok(());
     }
-    let written = timeout(limits::WRITE_TIMEOUT, async {
-        stream.write_all(&bytes).await?;
-        stream.flush().await
-    });
-    written.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    let mut rest = bytes.as_slice();
+    // A slow line takes a long answer in parts: what counts is that it takes any.
+    while !rest.is_empty() {
+        let written = in_time(stream.write(rest)).await?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        rest = rest.get(written..).unwrap_or_default();
+    }
+    in_time(stream.flush()).await?;
     fail_point!("ack-written", |_| Ok(()));
     Ok(())
+}
+
+async fn in_time<T>(step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(limits::WRITE_TIMEOUT, step).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }

@@ -28,7 +28,7 @@ use super::{
 use crate::{
     flow::Flows,
     ids::derive,
-    settings::{Destination, DestinationKind, LinkWire, MllpTarget, Opening, Settings},
+    settings::{Destination, DestinationKind, Link, LinkWire, MllpTarget, Opening, Settings},
     store::{self, reader::Reader, rows::Names},
     telemetry::Telemetry,
     uplink::{self, Client, Door},
@@ -89,7 +89,8 @@ pub struct Tree {
     /// The couriers, by the index of their destination.
     pub couriers: Vec<Addr<Courier>>,
     listeners: Vec<Addr<MllpListener>>,
-    ports: Vec<Addr<SerialPort>>,
+    /// The serial ports, each with the index of its link.
+    ports: Vec<(usize, Addr<SerialPort>)>,
     reader: Reader,
     clock: Clock,
     stopping: watch::Sender<bool>,
@@ -112,11 +113,20 @@ impl Tree {
             journal,
             couriers,
             listeners: listeners.into_iter().map(MllpListener::start).collect(),
-            ports: ports.into_iter().map(SerialPort::start).collect(),
+            ports: ports.into_iter().map(|(index, port)| (index, port.start())).collect(),
             reader: plan.reader,
             clock: plan.clock,
             stopping,
         })
+    }
+
+    /// Gives the serial port of a link its changed settings, which it takes between two messages.
+    pub async fn reconfigure(&self, index: usize, link: Link) {
+        let link = Arc::new(link);
+        for (_, port) in self.ports.iter().filter(|(of, _)| *of == index) {
+            // An actor that is gone has no port any more.
+            port.send(serial_port::Reconfigure(Arc::clone(&link))).await.ok();
+        }
     }
 
     /// Stops as a drain: links first, then couriers at the end of their attempts, then the journal.
@@ -126,7 +136,7 @@ impl Tree {
             // An actor that is gone has nothing left to stop.
             listener.send(mllp_listener::Stop).await.ok();
         }
-        for port in &self.ports {
+        for (_, port) in &self.ports {
             port.send(serial_port::Stop).await.ok();
         }
         for courier in &self.couriers {
@@ -183,7 +193,7 @@ fn seed(settings: &Settings, destination: &str) -> u64 {
     derive("jitter", &[settings.site.as_bytes(), settings.node.as_bytes(), destination.as_bytes()]).as_u64_pair().0
 }
 
-type Links = (Vec<MllpListener>, Vec<SerialPort>);
+type Links = (Vec<MllpListener>, Vec<(usize, SerialPort)>);
 
 fn links(plan: &Plan, journal: &Addr<Journal>, stopping: &watch::Sender<bool>) -> Result<Links, Error> {
     let (mut listeners, mut ports) = (Vec::new(), Vec::new());
@@ -199,7 +209,7 @@ fn links(plan: &Plan, journal: &Addr<Journal>, stopping: &watch::Sender<bool>) -
             stopping: stopping.subscribe(),
         };
         match &link.wire {
-            LinkWire::Serial(port) => ports.push(SerialPort::new(port.clone(), intake)),
+            LinkWire::Serial(port) => ports.push((index, SerialPort::new(port.clone(), intake))),
             LinkWire::MllpServer(server) => {
                 let fails = |source| Error::Tls { name: link.name.to_string(), source };
                 let acceptor = server.tls.as_ref().map(tls::acceptor).transpose().map_err(fails)?;

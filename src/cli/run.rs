@@ -1,13 +1,39 @@
 //! `gurney run`: the daemon in the foreground.
 
-use super::{ConfigArgument, Exit, chain, check, load::Loaded, note};
-use crate::{credentials::is_shared, node, settings::SecretRef, store, telemetry::logging};
+use std::sync::Arc;
+
+use super::{
+    ConfigArgument, Exit, chain, check,
+    load::{LoadError, Loaded},
+    note,
+};
+use crate::{
+    credentials::is_shared,
+    node,
+    settings::{SecretRef, Settings},
+    store,
+    telemetry::logging,
+};
 
 /// Arguments of `gurney run`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
     config: ConfigArgument,
+}
+
+/// Reads the configuration again, as the daemon was started; says what is wrong with it.
+fn reload(config: &ConfigArgument) -> Result<Settings, usize> {
+    match check::load(config) {
+        Ok(loaded) => {
+            check::warn(&loaded.checked);
+            Ok(loaded.checked.settings)
+        }
+        Err(error) => {
+            check::refuse(&error);
+            Err(if let LoadError::Faults(faults) = &error { faults.faults.len() } else { 1 })
+        }
+    }
 }
 
 pub(super) fn run(arguments: &Arguments, format: logging::Format) -> Exit {
@@ -25,7 +51,9 @@ pub(super) fn run(arguments: &Arguments, format: logging::Format) -> Exit {
     {
         note(&format!("warning: others may read the store key {}; chmod 600 it", path.display()));
     }
-    match node::run(checked.settings, registry, profiles) {
+    let config = arguments.config.clone();
+    let reload: node::Reload = Arc::new(move || reload(&config));
+    match node::run(checked.settings, registry, profiles, reload) {
         Ok(()) => Exit::Good,
         Err(error) => {
             note(&format!("error: {}", chain(&error)));

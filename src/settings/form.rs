@@ -193,8 +193,6 @@ pub(super) enum Word<T> {
     Means(T),
     /// Part of the format, but this version cannot do it.
     Later,
-    /// Never right here, for this reason.
-    Refused(&'static str),
 }
 
 /// One of a few words.
@@ -218,9 +216,6 @@ impl<T: Copy + Sync> Form for Choice<T> {
                 Some((_, Word::Later)) => {
                     Complaint::new(cell.place(), format!("{} is not supported by this version", quoted(text)))
                         .help(write())
-                }
-                Some((_, Word::Refused(reason))) => {
-                    Complaint::new(cell.place(), format!("{} cannot be used here", quoted(text))).help(*reason)
                 }
                 None => Complaint::new(cell.place(), format!("{} is not a choice here", quoted(text)))
                     .help(did_you_mean(text, self.offered(), write())),

@@ -19,6 +19,7 @@ pub(super) mod destination;
 pub(super) mod flow;
 pub(super) mod framing;
 pub(super) mod link;
+pub(super) mod serial;
 pub(super) mod target;
 
 /// The version of the format.

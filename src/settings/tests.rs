@@ -10,6 +10,7 @@ use crate::units::limits;
 mod broken;
 mod examples;
 mod refusals;
+mod serial;
 
 /// Noon of 2026-11-22, UTC.
 const NOW: Timestamp = Timestamp(1_795_348_800_000);

@@ -51,6 +51,11 @@ fn settings(folder: &Path) -> Settings {
             parity: Parity::None,
             stop_bits: 1,
             flow_control: FlowControl::None,
+            gap: None,
+            silence: None,
+            carrier: crate::settings::Carrier::Ignore,
+            write_timeout: Duration::from_secs(15),
+            duplex: crate::settings::Duplex::Full,
         }),
     };
     let destination = Destination {

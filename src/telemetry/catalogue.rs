@@ -87,6 +87,15 @@ catalogue! {
     interface_received_bytes_total: IntCounterVec = "gurney_interface_received_bytes_total", ["interface"],
         "Bytes received from peers.";
 
+    serial_errors_total: IntCounterVec = "gurney_serial_errors_total", ["interface", "kind"],
+        "Parity and framing errors, overruns and breaks on a serial line.";
+    serial_stalls_total: IntCounterVec = "gurney_serial_stalls_total", ["interface"],
+        "Answers given up because the device took no byte of them; the port is then opened anew.";
+    serial_last_byte_timestamp_seconds: GaugeVec = "gurney_serial_last_byte_timestamp_seconds", ["interface"],
+        "Unix time of the last byte on a serial line, message or not; 0 before the first.";
+    serial_silent: IntGaugeVec = "gurney_serial_silent", ["interface"],
+        "Whether a serial line has been without a byte for longer than its setting (1) or not (0).";
+
     messages_received_total: IntCounterVec = "gurney_messages_received_total", ["interface", "type"],
         "Complete messages taken in.";
     message_acks_total: IntCounterVec = "gurney_message_acks_total", ["interface", "code"],

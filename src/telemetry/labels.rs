@@ -127,6 +127,18 @@ labels! {
         Heartbeat = "heartbeat",
     }
 
+    /// What a serial line reports beside bytes.
+    LineError {
+        /// A byte with wrong parity.
+        Parity = "parity",
+        /// A byte without its stop bit.
+        Framing = "framing",
+        /// Bytes that were not fetched in time.
+        Overrun = "overrun",
+        /// The line was held low for longer than a character.
+        Break = "break",
+    }
+
     /// Why the character set of a message was guessed.
     Guess {
         /// Neither the link nor the message names one.
@@ -285,6 +297,7 @@ mod tests {
         check::<AckCode>();
         check::<FrameFault>();
         check::<LinkEvent>();
+        check::<LineError>();
         check::<Conformance>();
         check::<FindingLevel>();
         check::<Refusal>();

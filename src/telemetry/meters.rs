@@ -11,6 +11,7 @@ use super::{
         AckCode, AttemptResult, BatchFault, Conformance, Ending, ExchangeFault, FindingLevel, FrameFault, Guess, Label,
         LinkEvent, Loss, Refusal, Stage, StoreLevel, StoreOperation,
     },
+    serial::SerialMeter,
 };
 use crate::{
     ids::Name,
@@ -41,6 +42,7 @@ pub struct LinkMeter {
     conformance: PerLabel<IntCounter>,
     findings: PerLabel<IntCounter>,
     application_acks_undelivered: IntCounter,
+    pub(super) serial: Option<SerialMeter>,
 }
 
 impl LinkMeter {
@@ -89,6 +91,7 @@ impl LinkMeter {
             findings: PerLabel::new::<FindingLevel>(|severity| {
                 families.conformance_findings_total.with_label_values(&[link.name.as_str(), severity])
             }),
+            serial: matches!(link.wire, LinkWire::Serial(_)).then(|| SerialMeter::new(families, &link.name)),
             name: link.name.clone(),
         }
     }

@@ -13,7 +13,9 @@ use tracing::{error, info, warn};
 
 use super::{
     DestinationMeter, FlowMeter, LinkMeter, StoreMeter, Telemetry,
-    labels::{BatchFault, Ending, ExchangeFault, FrameFault, Label, Loss, Refusal, StoreLevel, StoreOperation},
+    labels::{
+        BatchFault, Ending, ExchangeFault, FrameFault, Label, LineError, Loss, Refusal, StoreLevel, StoreOperation,
+    },
     meters::unix_seconds,
 };
 use crate::{
@@ -33,6 +35,11 @@ pub enum Signal<'a> {
     ConfigurationRejected {
         /// How many faults it has.
         faults: usize,
+    },
+    /// Tables of the configuration differ from what is in use, and are taken at the next start.
+    RestartNeeded {
+        /// Which, as they are written.
+        tables: &'a str,
     },
     /// The box is ready.
     Ready {
@@ -126,6 +133,35 @@ pub enum LinkSignal<'a> {
         /// The new message.
         message: JournalId,
     },
+    /// The receiver of a serial line reported errors.
+    LineError {
+        /// What.
+        kind: LineError,
+        /// How many.
+        by: u64,
+    },
+    /// No byte came over a serial line for longer than its setting.
+    Silent {
+        /// For how long.
+        silent: Duration,
+    },
+    /// A byte came over a serial line that had been silent.
+    Heard {
+        /// For how long.
+        silent: Duration,
+    },
+    /// The device takes no byte of an answer, which is given up.
+    Stalled {
+        /// For how long.
+        waited: Duration,
+    },
+    /// A serial port has no modem signals, although one is to be watched.
+    NoModemSignals {
+        /// Why.
+        cause: &'a dyn Error,
+    },
+    /// A serial port took changed settings.
+    Reconfigured,
 }
 
 /// Something about a flow's messages.
@@ -252,6 +288,7 @@ impl Telemetry {
                 self.families.config_last_reload_successful.set(0);
                 error!(faults, "configuration rejected, the one before stays in use");
             }
+            Signal::RestartNeeded { tables } => warn!(tables, "changed in the configuration, needs a restart"),
             Signal::Ready { took } => info!(took_ms = millis(took), "ready"),
             Signal::Draining => info!("stopping, nothing new is taken"),
             Signal::Stopped => info!("stopped"),
@@ -318,6 +355,28 @@ impl LinkMeter {
                     warn!(interface, kind = fault.text(), stated, counted, count, "odd batch");
                 }
             }
+            LinkSignal::LineError { kind, by } => {
+                let count = self.line_errors(kind, by);
+                if worth_a_line(count) {
+                    warn!(interface, kind = kind.text(), count, "error on the serial line");
+                }
+            }
+            LinkSignal::Silent { silent } => {
+                self.set_silent(true);
+                warn!(interface, silent_ms = millis(silent), "no byte came for longer than is usual");
+            }
+            LinkSignal::Heard { silent } => {
+                self.set_silent(false);
+                info!(interface, silent_ms = millis(silent), "bytes come again");
+            }
+            LinkSignal::Stalled { waited } => {
+                self.stalled();
+                warn!(interface, waited_ms = millis(waited), "the device takes no bytes, an answer is given up");
+            }
+            LinkSignal::NoModemSignals { cause } => {
+                warn!(interface, cause = chain(cause), "the port has no modem signals, `carrier` is ignored");
+            }
+            LinkSignal::Reconfigured => info!(interface, "the port took its changed settings"),
             LinkSignal::ControlIdReused { message } => {
                 let count = self.control_id_reused();
                 if worth_a_line(count) {

@@ -92,6 +92,23 @@ pub const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
 pub const SERIAL_GAP_MIN: Duration = Duration::from_secs(2);
 /// Character times of silence inside a frame after which the same holds on a slow line.
 pub const SERIAL_GAP_CHARACTERS: u32 = 20;
+/// Shortest silence inside a frame a site may configure: USB adapters hand bytes over every 16 ms.
+pub const SERIAL_GAP_LEAST: Duration = Duration::from_millis(50);
+/// Longest silence of a serial line a site may configure before it is reported.
+pub const SILENCE_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Shortest silence behind the last byte before a half-duplex line is written to: the time a USB adapter may hold bytes back.
+pub const TURN_AROUND_MIN: Duration = Duration::from_millis(20);
+/// Character times of silence before the same on a slow line.
+pub const TURN_AROUND_CHARACTERS: u32 = 3;
+/// Time a device has to take a byte off a serial port unless a site says less; shorter than [`WRITE_TIMEOUT`], so that the port
+/// finds it first and drops what would hold up its closing.
+pub const SERIAL_WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time between two looks at the signals and counters of a serial port.
+pub const SERIAL_WATCH: Duration = Duration::from_millis(500);
+/// Time between two readings of the error counters of a serial port that reports no errors.
+pub const SERIAL_COUNTERS: Duration = Duration::from_secs(10);
+/// Time a port may wait for the end of a frame before it takes new settings all the same.
+pub const RECONFIGURE_WAIT: Duration = Duration::from_secs(30);
 /// Silence after which an idle connection is closed; TCP keepalive finds dead peers earlier.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 /// Time a peer has to take an acknowledgement off the socket.

@@ -6,11 +6,12 @@ use super::{
     LISTENER, PATH, PLAINTEXT, SERVER_TLS, ZONE,
     answering::{ACK_AFTER, ACK_WAIT, APPLICATION_ACK, PROCESSING, SEQUENCE, UNROUTED, VERSIONS},
     framing::{CHECK, CHECKSUM, END, FRAMING, HLLP, LINES, LIS01, REPLY, ROLE, START},
+    serial::{CARRIER, DUPLEX, FLOW_CONTROL, GAP, SILENCE, WRITE_TIMEOUT},
     target::RELEASE,
 };
 use crate::{
     settings::{
-        AckMode, BatchAck, CharacterSet, FlowControl, Network, ProfileRef, WhenRefused,
+        AckMode, BatchAck, CharacterSet, Network, ProfileRef, WhenRefused,
         fields::{Absent, Key, Section},
         form::{Choice, List, Size, Spelled, Time, Whole, Word},
         words::{self, LineShape},
@@ -248,22 +249,6 @@ pub(in crate::settings) static LINE: Key<Spelled<LineShape>> = Key {
     example: "\"9600 8N1\"",
     doc: "Bits per second, then data bits, parity (N, E, O) and stop bits, as on the device.",
 };
-pub(in crate::settings) static FLOW_CONTROL: Key<Choice<FlowControl>> = Key {
-    name: "flow_control",
-    form: Choice(&[
-        ("none", Word::Means(FlowControl::None)),
-        ("rts-cts", Word::Means(FlowControl::Hardware)),
-        (
-            "xon-xoff",
-            Word::Refused(
-                "XON/XOFF takes the bytes 0x11 and 0x13 out of what is sent, which MLLP does not allow for; write `none` or `rts-cts`",
-            ),
-        ),
-    ]),
-    absent: Absent::Default("\"none\""),
-    example: "\"none\"",
-    doc: "Flow control: none, or rts-cts where the cable has those wires.",
-};
 pub(in crate::settings) static SERIAL: Section = Section {
     kind: "serial",
     doc: "A source: a serial line, with HL7 v2, LIS02 records or lines of text.",
@@ -282,6 +267,11 @@ pub(in crate::settings) static SERIAL: Section = Section {
         &REPLY,
         &LINES,
         &FLOW_CONTROL,
+        &GAP,
+        &SILENCE,
+        &CARRIER,
+        &WRITE_TIMEOUT,
+        &DUPLEX,
         &ACK,
         &FRAME_MAX,
         &FRAME_TIMEOUT,

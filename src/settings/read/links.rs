@@ -4,12 +4,13 @@ use super::{Reader, destinations::NamedDestination};
 use crate::{
     ids::Name,
     settings::{
-        Framing, Link, LinkWire, MllpServer, ProfileRef, SerialPort, WhenRefused,
+        FlowControl, Framing, Link, LinkWire, MllpServer, ProfileRef, SerialPort, WhenRefused,
         complaint::{Complaint, listed, quoted},
         fields::Fields,
-        keys::{PLAINTEXT, SERVER_TLS, link},
+        keys::{PLAINTEXT, SERVER_TLS, link, serial},
         merge::Entry,
         suggest::did_you_mean,
+        words::LineShape,
     },
 };
 
@@ -33,7 +34,7 @@ impl Reader<'_> {
         } else {
             self.mllp_framing(fields, charset).map(Framing::Mllp)
         };
-        let wire = if is_serial { self.serial(entry) } else { self.mllp(entry) };
+        let wire = if is_serial { self.serial(entry, framing.as_ref()) } else { self.mllp(entry) };
         let when_refused = if is_serial {
             // A line cannot be closed; silence is what makes the device send again.
             Some(WhenRefused::Close)
@@ -117,13 +118,24 @@ impl Reader<'_> {
         }))
     }
 
-    fn serial(&mut self, entry: &Entry<'_>) -> Option<LinkWire> {
+    fn serial(&mut self, entry: &Entry<'_>, framing: Option<&Framing>) -> Option<LinkWire> {
         let fields = &entry.fields;
         let port = fields.read(&link::PORT, &mut self.found);
         let line = fields.read(&link::LINE, &mut self.found);
-        let flow_control = fields.read(&link::FLOW_CONTROL, &mut self.found);
+        let flow_control = fields.read(&serial::FLOW_CONTROL, &mut self.found);
+        let gap = fields.read(&serial::GAP, &mut self.found);
+        let silence = fields.read(&serial::SILENCE, &mut self.found);
+        let carrier = fields.read(&serial::CARRIER, &mut self.found);
+        let write_timeout = fields.read(&serial::WRITE_TIMEOUT, &mut self.found);
+        let duplex = fields.read(&serial::DUPLEX, &mut self.found);
         if let Some(port) = &port {
             self.devices.push((port.clone(), fields.place(&link::PORT)));
+        }
+        if flow_control == Some(FlowControl::Software)
+            && let Some(why) = no_xon_xoff(framing, line.as_ref())
+        {
+            let complaint = Complaint::new(fields.place(&serial::FLOW_CONTROL), "`xon-xoff` cannot be used here");
+            self.found.push(complaint.help(why));
         }
         let line = line?;
         if line.data_bits == 7 {
@@ -138,6 +150,18 @@ impl Reader<'_> {
             parity: line.parity,
             stop_bits: line.stop_bits,
             flow_control: flow_control?,
+            gap,
+            silence,
+            carrier: carrier?,
+            write_timeout: write_timeout?,
+            duplex: duplex?,
         }))
     }
+}
+
+/// Why XON/XOFF cannot be used on a line, if it cannot.
+fn no_xon_xoff(framing: Option<&Framing>, line: Option<&LineShape>) -> Option<&'static str> {
+    let in_data = "with 8 data bits the bytes of XON/XOFF, 0x11 and 0x13, may be data; write `none` or `rts-cts`";
+    let by_framing = framing.and_then(Framing::without_xon_xoff);
+    by_framing.or_else(|| line.filter(|line| line.data_bits == 8).map(|_| in_data))
 }

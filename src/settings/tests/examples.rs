@@ -41,9 +41,21 @@ fn shows_true_defaults_in_the_reference() {
         let is_key = key.is_some_and(|key| {
             !key.starts_with(' ') && key.trim_end().bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
         });
-        let chosen = ["key ", "tls", "plaintext", "zone", "charset", "maps", "profile", "department", "suffix"]
-            .iter()
-            .any(|skipped| line[1.min(line.len())..].starts_with(skipped));
+        let chosen = [
+            "key ",
+            "tls",
+            "plaintext",
+            "zone",
+            "charset",
+            "maps",
+            "profile",
+            "department",
+            "suffix",
+            "gap  ",
+            "silence",
+        ]
+        .iter()
+        .any(|skipped| line[1.min(line.len())..].starts_with(skipped));
         shown.push_str(if is_key && !chosen { &line[1..] } else { line });
         shown.push('\n');
     }
