@@ -15,8 +15,8 @@
 //! while its answer is due is counted and gets that one answer. If the sender gives up waiting (EOT), the answer goes
 //! nowhere: it will repeat the message, and the journal knows repeats.
 //!
-//! **A session that ends without an L record.** After a NAK of ours the sender knows that it has to repeat everything:
-//! [`Cause::Abandoned`]. Inside a text that was to be continued: [`Cause::Partial`]. Otherwise whole records were
+//! **A session that ends without an L record.** After a NAK of ours, or after bytes that may have been a frame we
+//! did not see, the sender knows that it has to repeat everything: [`Cause::Abandoned`]. Inside a text that was to be continued: [`Cause::Partial`]. Otherwise whole records were
 //! acknowledged and the sender may think it is done, so they are handed over as a frame, followed by
 //! [`Cause::Unterminated`]; if they are refused, they are offered again every [`Timers::busy`] and new sessions get
 //! NAK until they are taken. Silence of [`Timers::receiver`] drops the message ([`Cause::Timeout`]), as the standard

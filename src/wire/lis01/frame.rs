@@ -94,6 +94,9 @@ pub(super) fn write(out: &mut Vec<u8>, number: u8, text: &[u8], end: End) {
 /// Bytes of a frame beside its text.
 const OVERHEAD: usize = 7;
 
+/// The same, as a count of the smallest frame.
+pub(super) const SMALLEST: u64 = 7;
+
 fn sum(bytes: &[u8]) -> u8 {
     bytes.iter().fold(0, |sum, byte| sum.wrapping_add(*byte))
 }

@@ -105,6 +105,7 @@ impl Lis01 {
             }
             Scan::End => self.session_ended(now),
             Scan::Enquiry => {
+                self.find_unseen_frame();
                 self.close_message(now);
                 self.enquired(now);
             }
@@ -251,11 +252,21 @@ impl Lis01 {
 
     /// EOT: the peer lets go of the line.
     pub(super) fn session_ended(&mut self, now: Timestamp) {
+        self.find_unseen_frame();
         self.scanner.report(&mut self.events);
         self.close_message(now);
         self.phase = Phase::Neutral;
         if self.pause == Pause::PeerFirst {
             self.pause_until = None;
+        }
+    }
+
+    /// A frame whose STX was damaged got no reply, so its sender does not take the message for acknowledged.
+    fn find_unseen_frame(&mut self) {
+        if let Phase::Receiving(reception) = &mut self.phase
+            && self.scanner.may_hide_frame()
+        {
+            reception.said = Said::No;
         }
     }
 

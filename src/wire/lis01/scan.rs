@@ -89,6 +89,12 @@ impl Scanner {
         self.state != State::Between
     }
 
+    /// How many bytes of a frame it holds.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.body.len()
+    }
+
     /// Takes a byte; one with a fault of the line spoils its frame and is noise elsewhere.
     pub(super) fn push(&mut self, byte: u8, fault: Option<Cause>, events: &mut impl Extend<Event>) -> Scan {
         if self.state == State::Between {
@@ -134,6 +140,11 @@ impl Scanner {
         if self.skipped.count >= limits::SKIPPED_RUN_BYTES_MAX {
             self.report(events);
         }
+    }
+
+    /// Whether the bytes between frames so far may have been a frame whose begin was damaged.
+    pub(super) fn may_hide_frame(&self) -> bool {
+        self.skipped.foreign && self.skipped.count >= frame::SMALLEST
     }
 
     /// Reports the bytes between frames so far; says whether there were any that made no sense.
