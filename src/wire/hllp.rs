@@ -294,6 +294,7 @@ impl Line for Hllp {
         self.decoder.damage(fault.cause());
         self.received_at = now;
         self.collect(now);
+        self.begin(now);
     }
 
     fn tick(&mut self, now: Timestamp) {
