@@ -48,3 +48,5 @@ mod power;
 mod standards;
 #[path = "faults/start.rs"]
 mod start;
+#[path = "faults/terminal_server.rs"]
+mod terminal_server;

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use super::{
-    Checked, Faults, Known, SecretRef, Settings, Store,
+    Checked, Device, Faults, Known, SecretRef, Settings, Store,
     complaint::{Complaint, Complaints, Ground},
     keys::{self, appliance},
     merge::{self, Entry},
@@ -65,7 +65,7 @@ struct Reader<'k> {
     known: &'k Known<'k>,
     today: jiff::civil::Date,
     listeners: Vec<Listening>,
-    devices: Vec<(PathBuf, Place)>,
+    devices: Vec<(Device, Place)>,
     /// The largest `frame_max` and where it stands.
     largest_frame: Option<(ByteCount, Place)>,
     ack_targets: Vec<AckTarget>,

@@ -46,7 +46,7 @@ fn site(links: usize, flows: usize, destinations: usize) -> Settings {
                 frame_timeout: seconds(30),
                 framing: Framing::Mllp(crate::wire::mllp::Options::default()),
                 wire: LinkWire::Serial(SerialPort {
-                    port: PathBuf::from("/dev/null"),
+                    port: Device::Path("/dev/null".into()),
                     baud: 9600,
                     data_bits: 8,
                     parity: Parity::None,
