@@ -25,6 +25,7 @@ mod ends;
 mod fault;
 mod fields;
 mod form;
+mod inbound;
 mod keys;
 mod merge;
 mod place;
@@ -40,6 +41,7 @@ mod words;
 pub use answering::{AckAfter, Answering, ApplicationAck, Sequence, Unrouted};
 pub use change::{Change, change};
 pub use fault::{Fault, Faults, Location, Paint, Severity};
+pub use inbound::{AcceptedContent, FolderWatch, HttpServer, Taken};
 pub use read::read;
 pub use schema::schema;
 pub use serial::{Carrier, Duplex};
@@ -158,6 +160,10 @@ pub enum LinkWire {
     MllpServer(MllpServer),
     /// A serial port.
     Serial(SerialPort),
+    /// A watched folder.
+    Folder(FolderWatch),
+    /// HL7 over HTTP, Gurney listening.
+    Http(HttpServer),
 }
 
 /// A character set that a link may be given.

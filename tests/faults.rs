@@ -34,6 +34,8 @@ mod continuation;
 mod crash;
 #[path = "faults/duplicates.rs"]
 mod duplicates;
+#[path = "faults/folder.rs"]
+mod folder;
 #[path = "faults/framing.rs"]
 mod framing;
 #[path = "faults/mllp_destination.rs"]

@@ -63,6 +63,8 @@ pub enum Answered {
     Later(Exchange),
     /// Writes nothing.
     Silent,
+    /// Writes nothing, since its deliveries did not end in time: the sender is to repeat.
+    Overdue,
     /// Closes without a word: the sender keeps its message.
     Close,
 }
@@ -255,8 +257,8 @@ impl Intake {
         let asked = flow::asked(Text::of(&raw, self.flows.charset(self.link)).bytes(), &mut Index::default(), ack);
         if waits && asked == Asked::Once {
             let fate = fate(settled, self.settings.answering.ack_wait, self.stopping.clone()).await;
-            let reply = fate.and_then(|fate| self.application(&raw, &original, fate));
-            return vec![self.written(reply, began)];
+            let answered = |fate| self.written(self.application(&raw, &original, fate), began);
+            return vec![fate.map_or(Answered::Overdue, answered)];
         }
         let first = self.reply_to(&raw, |raw, index| flow::reply(raw, index, ack, &original, &self.zone));
         let mut answers = vec![self.written(first, began)];

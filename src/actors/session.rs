@@ -265,7 +265,7 @@ impl<'a> Session<'a> {
                 Answered::Write(reply) => replies.push(reply),
                 Answered::Send(message) => own.push(message),
                 Answered::Later(exchange) => self.later.push(exchange),
-                Answered::Silent => {}
+                Answered::Silent | Answered::Overdue => {}
                 Answered::Close => is_refused = true,
             }
         }

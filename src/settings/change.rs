@@ -76,6 +76,8 @@ fn table(link: &Link) -> String {
     let kind = match link.wire {
         LinkWire::Serial(_) => "serial",
         LinkWire::MllpServer(_) => "mllp",
+        LinkWire::Folder(_) => "folder",
+        LinkWire::Http(_) => "http_in",
     };
     format!("[{kind}.{}]", link.name)
 }

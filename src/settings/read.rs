@@ -19,6 +19,7 @@ mod answering;
 mod destinations;
 mod flows;
 mod framing;
+mod inbound;
 mod links;
 mod network;
 mod targets;
@@ -66,6 +67,10 @@ struct Reader<'k> {
     today: jiff::civil::Date,
     listeners: Vec<Listening>,
     devices: Vec<(Device, Place)>,
+    /// Folders that messages are taken from.
+    watched: Vec<(PathBuf, Place)>,
+    /// Folders that messages are put into.
+    filled: Vec<(PathBuf, Place)>,
     /// The largest `frame_max` and where it stands.
     largest_frame: Option<(ByteCount, Place)>,
     ack_targets: Vec<AckTarget>,
@@ -87,13 +92,15 @@ impl<'k> Reader<'k> {
             today,
             listeners: Vec::new(),
             devices: Vec::new(),
+            watched: Vec::new(),
+            filled: Vec::new(),
             largest_frame: None,
             ack_targets: Vec::new(),
         }
     }
 
     fn settings(&mut self, entries: &[Entry<'_>]) -> Option<Settings> {
-        let links = self.of(entries, &["mllp", "serial"], "source");
+        let links = self.of(entries, &["mllp", "serial", "folder", "http_in"], "source");
         let destinations = self.of(entries, &["http", "fhir"], DESTINATION);
         let flows = self.of(entries, &["flow"], "flow");
         let link_names = links.iter().map(|entry| NamedLink { name: entry.name, place: entry.place.clone() });
@@ -109,6 +116,7 @@ impl<'k> Reader<'k> {
         let console = single(entries, "console").and_then(|entry| self.console(entry));
         self.refuse_shared_ports();
         self.refuse_shared_devices();
+        self.refuse_shared_folders();
         let (store, limit_place) = store?;
         self.refuse_frames_beyond_store(store.limit, &limit_place);
         let Site { site, node, zone, maps, profiles } = site?;

@@ -9,6 +9,7 @@ use crate::units::limits;
 
 mod broken;
 mod examples;
+mod inbound;
 mod refusals;
 mod serial;
 

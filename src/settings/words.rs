@@ -14,7 +14,10 @@ use super::{
     complaint::quoted,
     suggest::{did_you_mean, nearest},
 };
-use crate::units::ByteCount;
+use crate::{
+    units::ByteCount,
+    wire::folder::{PATTERN_BYTES_MAX, Pattern},
+};
 
 /// Why a word is refused, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -347,6 +350,26 @@ pub(super) fn suffix(text: &str) -> Read<String> {
         ));
     }
     Ok(text.to_owned())
+}
+
+/// Reads a pattern of file names.
+pub(super) fn pattern(text: &str) -> Read<Pattern> {
+    Pattern::new(text).ok_or_else(|| {
+        let help = format!(
+            "write 1 to {PATTERN_BYTES_MAX} letters, digits and marks such as \"*.hl7\", without / and not beginning with a dot"
+        );
+        Wrong::new(format!("{} is no pattern of file names", quoted(text)), help)
+    })
+}
+
+/// Reads the path of a URL.
+pub(super) fn url_path(text: &str) -> Read<String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._~-".contains(&byte);
+    if text.starts_with('/') && text.len() <= 200 && text.bytes().all(is_plain) {
+        return Ok(text.to_owned());
+    }
+    let help = "write a path that begins with /, of letters, digits and . _ ~ - /, such as \"/hl7\"";
+    Err(Wrong::new(format!("{} is no path of a URL", quoted(text)), help))
 }
 
 /// The host of `host:port`, if both are well-formed.

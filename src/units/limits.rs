@@ -118,6 +118,28 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// TCP keepalive: idle time, interval and probes. A dead peer is found within 35 s.
 pub const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(20), Duration::from_secs(5), 3);
 
+/// Entries of a watched folder that one scan looks at; what is beyond them waits for the next scan.
+pub const FOLDER_ENTRIES_MAX: usize = 1 << 16;
+/// Files of a watched folder that are under way at once; the next ones are read when all of them have their answers.
+pub const FOLDER_FILES_AT_ONCE: usize = 32;
+/// Bytes of the files under way after which no further one is read.
+pub const FOLDER_BYTES_AT_ONCE: u64 = 32 << 20;
+/// Shortest pause between two looks at a folder that a site may configure.
+pub const FOLDER_EVERY_MIN: Duration = Duration::from_millis(100);
+/// Longest pause between two looks at a folder that a site may configure.
+pub const FOLDER_EVERY_MAX: Duration = Duration::from_secs(3600);
+/// Longest settle time of files that a site may configure.
+pub const FOLDER_SETTLE_MAX: Duration = Duration::from_secs(3600);
+/// Time a file server has for one look, after which the folder is reported as lost.
+pub const FOLDER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Time a peer has to send the head of an HTTP request.
+pub const HTTP_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of the token that requests over HTTP must bear.
+pub const BEARER_BYTES: (usize, usize) = (16, 512);
+/// Pause that a sender over HTTP is asked for while its message cannot be taken.
+pub const HTTP_RETRY_AFTER: Duration = Duration::from_secs(5);
+
 /// Messages committed in one transaction.
 pub const COMMIT_BATCH_MAX: usize = 128;
 /// Bytes of messages committed in one transaction, unless one message alone is larger.
