@@ -36,3 +36,8 @@ mod hl7_bad;
 #[cfg(test)]
 #[path = "../tests/corpus/injection.rs"]
 mod hl7_injection;
+
+#[cfg(test)]
+#[path = "../tests/corpus/framing.rs"]
+#[allow(clippy::indexing_slicing)]
+mod wire_bad;

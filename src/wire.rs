@@ -26,6 +26,8 @@ pub mod mllp;
 pub mod text;
 
 #[cfg(test)]
+mod bad_tests;
+#[cfg(test)]
 mod bench;
 mod exchange;
 

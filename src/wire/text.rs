@@ -24,7 +24,8 @@
 //! What such a protocol cannot promise:
 //! - Without a check a damaged line is taken unless the receiver of the line noticed.
 //! - A check of eight bits sees every damage of one byte inside a line, and takes one in 256 of anything worse: noise
-//!   that looks like a line, two damaged bytes, two lines that a lost end made one.
+//!   that looks like a line, two damaged bytes, two lines that a lost end made one. None sees the order of bytes or a
+//!   NUL too many, and [`Algorithm::Xor`] no pair of equal bytes too many.
 //! - Without a start mark noise between lines is a part of the next one, and a lost end joins two lines.
 //! - A missing check costs the next line as well, unless that begins with a start mark.
 //! - A damaged ACK or NAK is silence, and the line comes twice; one that damage made of the other is believed.

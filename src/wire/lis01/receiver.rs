@@ -6,7 +6,7 @@ use super::{
     super::{Answer, Cause, Event, Happening},
     Interrupt, Lis01, Pause, Phase,
     assembly::{Added, Close, Left, Message},
-    frame::{ACK, EOT, Frame, NAK},
+    frame::{ACK, ENQ, EOT, Frame, NAK},
     scan::{Scan, Wish},
     sender::Outgoing,
 };
@@ -25,12 +25,32 @@ pub(super) struct Reception {
     pending: Option<Pending>,
     /// A frame that the shell refused in part: its first messages, so many, are taken already.
     refused: Option<(Frame, usize)>,
+    /// What the peer said between frames, if only silence can tell whether it did.
+    heard: Option<Heard>,
 }
 
+impl Reception {
+    const fn new(until: Timestamp) -> Self {
+        Self { until: Some(until), last: None, said: Said::Yes, pending: None, refused: None, heard: None }
+    }
+}
+
+/// What we said last, or are to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Said {
+pub(super) enum Said {
     Yes,
     No,
+}
+
+/// A byte that is a control of the line or the damaged begin of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heard {
+    /// EOT in the middle of a message.
+    End,
+    /// The same, and more bytes came behind it.
+    EndInNoise,
+    /// ENQ without EOT before it.
+    Enquiry,
 }
 
 #[derive(Debug)]
@@ -78,38 +98,78 @@ impl Lis01 {
     pub(super) fn enquired(&mut self, now: Timestamp) {
         self.scanner.report(&mut self.events);
         if !self.due.is_empty() {
-            self.phase = Phase::Held;
+            self.phase = Phase::Held(Said::Yes);
         } else if self.orphan.is_some() {
-            self.phase = Phase::Neutral;
-            self.out.push(NAK);
-            self.count(Happening::NakSent);
+            self.turn_away();
         } else {
             self.out.push(ACK);
-            let until = Some(now.plus(self.options.timers.receiver));
-            self.phase =
-                Phase::Receiving(Reception { until, last: None, said: Said::Yes, pending: None, refused: None });
+            self.phase = Phase::Receiving(Reception::new(now.plus(self.options.timers.receiver)));
         }
     }
 
+    /// The peer is to ask for the line again later.
+    fn turn_away(&mut self) {
+        self.phase = Phase::Neutral;
+        self.out.push(NAK);
+        self.count(Happening::NakSent);
+    }
+
     pub(super) fn take_receiving(&mut self, now: Timestamp, byte: u8, fault: Option<Cause>) {
+        self.doubt(byte);
         match self.scanner.push(byte, fault, &mut self.events) {
             Scan::Nothing => {}
             Scan::Frame(frame) => {
+                self.hear(None);
                 self.found_again();
                 self.frame(now, frame);
             }
             Scan::Damaged(cause, bytes, count) => {
+                self.hear(None);
                 self.scanner.report(&mut self.events);
                 self.events.push_back(Event::Noise { cause, bytes, count });
                 self.refuse(now);
             }
+            Scan::End if self.is_inside_message() => self.hear(Some(Heard::End)),
             Scan::End => self.session_ended(now),
-            Scan::Enquiry => {
-                self.find_unseen_frame();
-                self.close_message(now);
-                self.enquired(now);
-            }
+            Scan::Enquiry => match &self.phase {
+                Phase::Receiving(Reception { pending: None, heard: None | Some(Heard::Enquiry), .. }) => {
+                    self.hear(Some(Heard::Enquiry));
+                }
+                _ => {
+                    self.session_ended(now);
+                    self.enquired(now);
+                }
+            },
         }
+    }
+
+    /// Whether the end of the session would leave whole records that the peer may take for a message.
+    fn is_inside_message(&self) -> bool {
+        matches!(&self.phase, Phase::Receiving(Reception { pending: None, said: Said::Yes, .. }))
+            && self.assembly.is_between_records()
+    }
+
+    fn hear(&mut self, heard: Option<Heard>) {
+        if let Phase::Receiving(reception) = &mut self.phase {
+            reception.heard = heard;
+        }
+    }
+
+    /// No silence follows what was heard: it is perhaps a damaged STX, and counts as a byte of what nobody understands.
+    fn doubt(&mut self, byte: u8) {
+        let Phase::Receiving(reception) = &mut self.phase else { return };
+        let heard = match reception.heard {
+            Some(Heard::End) if byte != ENQ => EOT,
+            Some(Heard::Enquiry) => ENQ,
+            _ => return,
+        };
+        reception.heard = (heard == EOT).then_some(Heard::EndInNoise);
+        self.scanner.skip(heard, &mut self.events);
+    }
+
+    /// Whether silence would tell what the peer meant.
+    pub(super) fn awaits_silence(&self) -> bool {
+        self.scanner.in_frame() || matches!(&self.phase, Phase::Receiving(Reception { heard: Some(_), .. }))
     }
 
     /// A readable frame ends a run of bytes that made no sense.
@@ -210,6 +270,8 @@ impl Lis01 {
             Due::Orphan(text) if answer == Said::No => {
                 self.orphan = Some(Orphan { again_at: now.plus(self.options.timers.busy), text });
             }
+            // The enquiry that waits was perhaps none: then what is said to it is taken for the answer to the frame.
+            Due::Gone if answer == Said::No && matches!(self.phase, Phase::Held(_)) => self.phase = Phase::Held(answer),
             Due::Orphan(_) | Due::Gone => {}
         }
         if !self.due.is_empty() {
@@ -217,7 +279,8 @@ impl Lis01 {
         }
         match &self.phase {
             Phase::Receiving(reception) if reception.pending.is_some() => self.settle(now),
-            Phase::Held => self.enquired(now),
+            Phase::Held(Said::Yes) => self.enquired(now),
+            Phase::Held(Said::No) => self.turn_away(),
             _ => {}
         }
     }
@@ -263,10 +326,8 @@ impl Lis01 {
 
     /// A frame whose STX was damaged got no reply, so its sender does not take the message for acknowledged.
     fn find_unseen_frame(&mut self) {
-        if let Phase::Receiving(reception) = &mut self.phase
-            && self.scanner.may_hide_frame()
-        {
-            reception.said = Said::No;
+        if self.scanner.may_hide_frame() {
+            self.give_up_session();
         }
     }
 
@@ -310,24 +371,48 @@ impl Lis01 {
 
     /// Silence inside a frame: its last byte may have been no part of it.
     pub(super) fn silent(&mut self, now: Timestamp) {
+        if self.scanner.in_frame() {
+            self.silent_in_frame(now);
+        }
+        let Phase::Receiving(reception) = &mut self.phase else { return };
+        match reception.heard.take() {
+            Some(Heard::End | Heard::EndInNoise) => self.session_ended(now),
+            Some(Heard::Enquiry) => self.started_anew(now),
+            None => {}
+        }
+    }
+
+    fn silent_in_frame(&mut self, now: Timestamp) {
         let gap = self.scanner.gap();
         let cause = if gap.wish == Wish::Nothing { Cause::Garbage } else { Cause::Timeout };
         self.scanner.report(&mut self.events);
         self.events.push_back(Event::Noise { cause, bytes: gap.bytes, count: gap.count });
         match gap.wish {
             Wish::Nothing => {}
-            Wish::Frame => self.refuse(now),
-            Wish::End | Wish::Enquiry => {
-                // The frame was given up before its end, so the message was not completed either.
-                if let Phase::Receiving(reception) = &mut self.phase {
-                    reception.said = Said::No;
-                }
-                self.session_ended(now);
-                if gap.wish == Wish::Enquiry {
-                    self.enquired(now);
-                }
+            Wish::Frame => {
+                self.hear(None);
+                self.refuse(now);
             }
+            Wish::End => {
+                self.give_up_session();
+                self.session_ended(now);
+            }
+            Wish::Enquiry => self.started_anew(now),
         }
+    }
+
+    /// The peer did not complete its message, and knows.
+    fn give_up_session(&mut self) {
+        if let Phase::Receiving(reception) = &mut self.phase {
+            reception.said = Said::No;
+        }
+    }
+
+    /// ENQ without EOT before it: the peer was switched off, and begins anew.
+    fn started_anew(&mut self, now: Timestamp) {
+        self.give_up_session();
+        self.session_ended(now);
+        self.enquired(now);
     }
 
     /// Neither a frame nor EOT in time: what is not complete is dropped.
