@@ -39,7 +39,7 @@ mod words;
 pub use answering::{AckAfter, Answering, ApplicationAck, Sequence, Unrouted};
 pub use change::{Change, change};
 pub use fault::{Fault, Faults, Location, Paint, Severity};
-pub use read::read;
+pub use read::{read, read_serial};
 pub use schema::schema;
 pub use serial::{Carrier, Duplex};
 
