@@ -227,6 +227,9 @@ mod tests {
         let back = noise.back().misheard.unwrap();
         assert_eq!((back.sent, back.heard), (fast, slow));
         let same = Noise { misheard: Some(Misheard { sent: slow, heard: slow }), ..Noise::default() };
-        assert_eq!(Channel::new(same, 1).pass(b"as it is"), Passed { bytes: b"as it is".to_vec(), ..Passed::default() });
+        assert_eq!(
+            Channel::new(same, 1).pass(b"as it is"),
+            Passed { bytes: b"as it is".to_vec(), ..Passed::default() }
+        );
     }
 }

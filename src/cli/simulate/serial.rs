@@ -139,7 +139,8 @@ impl FromStr for Disturbance {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wanted = || format!("{text:?} is not a kind of noise; write flips=N, drops=N, bursts=N, mutes=N or unplug=N");
+        let wanted =
+            || format!("{text:?} is not a kind of noise; write flips=N, drops=N, bursts=N, mutes=N or unplug=N");
         let (key, number) = text.split_once('=').ok_or_else(wanted)?;
         let set: fn(&mut Noise, u32) = match key {
             "flips" => |noise, number| noise.flips_per_million = number,
@@ -212,7 +213,9 @@ fn options(arguments: &Arguments, link: &Link, port: &SerialPort) -> Result<Seri
     }
     if let Some(heard) = &arguments.heard {
         let keys = format!("port = \"/dev/null\"\nline = \"{heard}\"\nframing = \"mllp\"");
-        let LinkWire::Serial(other) = bare(&keys, "--heard")?.wire else { return Err(Failure::new(Exit::Usage, "--heard")) };
+        let LinkWire::Serial(other) = bare(&keys, "--heard")?.wire else {
+            return Err(Failure::new(Exit::Usage, "--heard"));
+        };
         noise.misheard = Some(Misheard { sent: shape(port), heard: shape(&other) });
     }
     let gap = match arguments.rate {
@@ -261,7 +264,8 @@ fn speech(arguments: &Arguments, framing: &Framing) -> Result<Speech, Failure> {
 
 /// The messages of a file, or of all files of a folder in the order of their names. A file that holds no HL7 is one message.
 fn given(path: &PathBuf) -> Result<Vec<Vec<u8>>, Failure> {
-    let failed = |error: std::io::Error| Failure::new(Exit::BadData, format!("cannot read {}: {error}", path.display()));
+    let failed =
+        |error: std::io::Error| Failure::new(Exit::BadData, format!("cannot read {}: {error}", path.display()));
     let mut files = vec![path.clone()];
     if path.is_dir() {
         let entries = fs::read_dir(path).map_err(failed)?;
@@ -353,7 +357,8 @@ mod tests {
 
     #[test]
     fn takes_the_keys_of_a_link_as_the_configuration_spells_them() {
-        let link = bare("port = \"/dev/null\"\nline = \"9600 7E1\"\nframing = \"hllp\"\nchecksum = \"sum\"", "keys").unwrap();
+        let link =
+            bare("port = \"/dev/null\"\nline = \"9600 7E1\"\nframing = \"hllp\"\nchecksum = \"sum\"", "keys").unwrap();
         assert!(matches!(link.framing, Framing::Hllp(options) if options.checksum == crate::wire::hllp::Checksum::Sum));
         let wrong = bare("port = \"/dev/null\"\nline = \"9600 7E1\"\nframing = \"hllp\"\nchecksum = \"crc\"", "keys");
         assert_eq!(wrong.unwrap_err().exit, Exit::Usage);

@@ -95,8 +95,12 @@ pub(super) fn control_id(message: &[u8]) -> Option<Vec<u8>> {
 const FAMILIES: [&str; 6] =
     ["ZZTEST-QUILL", "ZZTEST-MORROW", "ZZTEST-ABBOT", "ZZTEST-FINCH", "ZZTEST-LARKIN", "ZZTEST-OSWIN"];
 const GIVEN: [&str; 6] = ["ORLA", "TAMSIN", "BRAM", "IDRIS", "PIPPA", "EWAN"];
-const TESTS: [(&str, &str, &str); 4] =
-    [("GLU", "mmol/L", "3.9 to 6.1"), ("NA", "mmol/L", "135 to 145"), ("K", "mmol/L", "3.5 to 5.1"), ("HB", "g/L", "120 to 160")];
+const TESTS: [(&str, &str, &str); 4] = [
+    ("GLU", "mmol/L", "3.9 to 6.1"),
+    ("NA", "mmol/L", "135 to 145"),
+    ("K", "mmol/L", "3.5 to 5.1"),
+    ("HB", "g/L", "120 to 160"),
+];
 const WARDS: [&str; 4] = ["4W", "2E", "ICU", "MAT"];
 const REASONS: [&str; 5] = ["NORMAL", "BATHROOM", "STAFF ASSIST", "CORD OUT", "CANCELLED"];
 
@@ -169,7 +173,10 @@ mod tests {
         let (first, second) = (content.next().unwrap(), content.next().unwrap());
         let text = String::from_utf8(first.bytes).unwrap();
         assert!(text.starts_with("H|\\^&|||ZZLAB-SIM") && text.ends_with("\rL|1|N\r"), "{text}");
-        assert!(text.contains("\rP|1||ZZ") && text.contains("|ZZTEST-") && text.contains("\rO|1|LAB-000001|"), "{text}");
+        assert!(
+            text.contains("\rP|1||ZZ") && text.contains("|ZZTEST-") && text.contains("\rO|1|LAB-000001|"),
+            "{text}"
+        );
         assert!(text.contains("|19700101000000\r") && text.contains("\rR|1|^^^GLU|"), "{text}");
         assert_eq!((first.id.as_str(), second.id.as_str()), ("LAB-000001", "LAB-000002"));
     }

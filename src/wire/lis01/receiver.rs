@@ -105,8 +105,16 @@ impl Lis01 {
             }
             Scan::End => self.session_ended(now),
             Scan::Enquiry => {
+                let is_noise = self.scanner.is_in_noise();
                 self.find_unseen_frame();
                 self.close_message(now);
+                if is_noise {
+                    // If it was not meant, a frame comes behind it, and the sender would take our answer for that of its
+                    // frame. If it was, the sender asks again.
+                    self.scanner.report(&mut self.events);
+                    self.phase = Phase::Neutral;
+                    return;
+                }
                 self.enquired(now);
             }
         }
