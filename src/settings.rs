@@ -42,7 +42,7 @@ pub use answering::{AckAfter, Answering, ApplicationAck, Sequence, Unrouted};
 pub use change::{Change, change};
 pub use fault::{Fault, Faults, Location, Paint, Severity};
 pub use inbound::{AcceptedContent, FolderWatch, HttpServer, Taken};
-pub use read::read;
+pub use read::{read, read_serial};
 pub use schema::schema;
 pub use serial::{Carrier, Duplex};
 

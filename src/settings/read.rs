@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use super::{
-    Checked, Device, Faults, Known, SecretRef, Settings, Store,
+    Checked, Device, Faults, Known, Link, SecretRef, Settings, Store,
     complaint::{Complaint, Complaints, Ground},
     keys::{self, appliance},
     merge::{self, Entry},
@@ -56,6 +56,26 @@ pub fn read(files: &[(String, String)], known: &Known<'_>) -> Result<Checked, Fa
         _ => Err(faults),
     }
 }
+
+/// Reads a serial link by itself, without a site around it: `keys` are lines of a table `[serial.NAME]`, and `named` is
+/// what faults call them.
+pub fn read_serial(named: &str, keys: &str, known: &Known<'_>) -> Result<Link, Faults> {
+    let text = format!("version = {}\n[serial.{ALONE}]\n{keys}\n", keys::VERSION);
+    let files = [(named.to_owned(), text)];
+    let mut sources = Sources::new(&files);
+    let mut found = Complaints::default();
+    let roots = files.iter().map(|(_, text)| merge::parse(0, text, &sources, &mut found)).collect::<Vec<_>>();
+    sources.cover(&merge::refuse_secrets(&roots, &mut found));
+    let entries = merge::entries(&roots, &mut found);
+    let mut reader = Reader::new(found, known);
+    let link = entries.iter().find(|entry| entry.name == ALONE).and_then(|entry| reader.link(entry, &[]));
+    let has_errors = reader.found.has_errors();
+    let faults = reader.found.into_faults(&sources);
+    link.filter(|_| !has_errors).ok_or(faults)
+}
+
+/// The name of a link that stands alone.
+const ALONE: &str = "alone";
 
 /// What a destination is called in messages.
 const DESTINATION: &str = "destination";
