@@ -4,7 +4,7 @@ use super::{Reader, destinations::NamedDestination};
 use crate::{
     ids::Name,
     settings::{
-        FlowControl, Framing, Link, LinkWire, MllpServer, ProfileRef, SerialPort, WhenRefused,
+        Content, FlowControl, Framing, Link, LinkWire, MllpServer, ProfileRef, SerialPort, WhenRefused,
         complaint::{Complaint, listed, quoted},
         fields::Fields,
         keys::{PLAINTEXT, SERVER_TLS, link, serial},
@@ -34,6 +34,7 @@ impl Reader<'_> {
         } else {
             self.mllp_framing(fields, charset).map(Framing::Mllp)
         };
+        let content = if is_serial { self.content(fields, framing.as_ref()) } else { Content::Hl7 };
         let wire = if is_serial { self.serial(entry, framing.as_ref()) } else { self.mllp(entry) };
         let when_refused = if is_serial {
             // A line cannot be closed; silence is what makes the device send again.
@@ -57,6 +58,7 @@ impl Reader<'_> {
             profile,
             frame_timeout: frame_timeout?,
             framing: framing?,
+            content,
             wire: wire?,
         })
     }

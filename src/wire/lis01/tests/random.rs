@@ -20,7 +20,16 @@ enum Step {
 
 fn text() -> impl Strategy<Value = Vec<u8>> {
     let texts: Vec<&[u8]> = vec![
-        b"H|\\^&\r", b"P|1\r", b"R|1|", b"5.8\r", b"L|1|N\r", b"L|1\rH|\\^&\r", b"H|\\^&\rL|1\r", b"\r", b"", b"L",
+        b"H|\\^&\r",
+        b"P|1\r",
+        b"R|1|",
+        b"5.8\r",
+        b"L|1|N\r",
+        b"L|1\rH|\\^&\r",
+        b"H|\\^&\rL|1\r",
+        b"\r",
+        b"",
+        b"L",
     ];
     prop_oneof![8 => prop::sample::select(texts).prop_map(<[u8]>::to_vec), 1 => prop::collection::vec(any::<u8>(), 0..40)]
 }

@@ -145,11 +145,9 @@ fn does_not_hand_over_what_the_sender_knows_to_be_lost() {
     let cut = frame(2, b"P|1|", End::Continued);
     let mut unseen = whole(2, b"P|1\r");
     unseen[0] = b' ';
-    for (second, reply, cause) in [
-        (broken, &[NAK][..], Cause::Abandoned),
-        (cut, &[ACK], Cause::Partial),
-        (unseen, &[], Cause::Abandoned),
-    ] {
+    for (second, reply, cause) in
+        [(broken, &[NAK][..], Cause::Abandoned), (cut, &[ACK], Cause::Partial), (unseen, &[], Cause::Abandoned)]
+    {
         let mut host = host();
         say(&mut host, START, b"\x05");
         say(&mut host, START, &whole(1, b"H|\\^&\r"));
