@@ -36,6 +36,8 @@ mod crash;
 mod duplicates;
 #[path = "faults/framing.rs"]
 mod framing;
+#[path = "faults/instrument.rs"]
+mod instrument;
 #[path = "faults/mllp_destination.rs"]
 mod mllp_destination;
 #[path = "faults/network.rs"]

@@ -185,7 +185,7 @@ fn names_tests_by_their_universal_and_their_local_code() {
 fn groups_results_by_test_where_the_order_names_several_or_none() {
     for ordered in ["^^^K\\^^^NA", ""] {
         let raw = format!(
-            "H|\\^&\rP|1\rO|1|S-1||{ordered}\rR|1|^^^K|4.1|||||F\rR|2|^^^NA|140|||||P\rR|3|^^^K|4.2|||||C\rL|1\r"
+            "H|\\^&\rP|1\rO|1|S-1||{ordered}\rR|1|^^^K|4.1|||||F\rR|2|^^^NA|140|||||P\rR|3|^^^K|4.2|||||F\rL|1\r"
         );
         let lines = lines(&raw);
         let found: Vec<String> =
