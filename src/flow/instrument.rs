@@ -146,3 +146,6 @@ fn fingerprint(message: &Message<'_>) -> Option<i64> {
 const LIS02: &str = "LIS02";
 /// The code of lines of text.
 const TEXT: &str = "TEXT";
+
+#[cfg(test)]
+mod tests;
