@@ -83,7 +83,7 @@ impl<'m, 'a> Writer<'m, 'a> {
         message_notes: &mut Vec<&'m Record<'a>>,
     ) -> Written {
         let mut pid = self.identity(patient.record)?;
-        let mut notes: Vec<_> = message_notes.drain(..).collect();
+        let mut notes = std::mem::take(message_notes);
         if pid.is_empty() {
             // Nobody is named, so comments on the patient go to the order.
             notes.extend(&patient.notes);
@@ -313,11 +313,8 @@ impl<'m, 'a> Writer<'m, 'a> {
             return Ok(part.bytes().trim_ascii().to_vec());
         }
         let stamp = std::str::from_utf8(part.bytes()).ok().and_then(|text| time::stamp(text, self.context.zone));
-        stamp.map(String::into_bytes).ok_or(Refusal::new(
-            Reason::UnreadableValue,
-            record.place(field),
-            "expected a date or a time",
-        ))
+        let refusal = || Refusal::new(Reason::UnreadableValue, record.place(field), "expected a date or a time");
+        stamp.map(String::into_bytes).ok_or_else(refusal)
     }
 
     fn local(&self, at: Timestamp) -> Vec<u8> {

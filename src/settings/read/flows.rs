@@ -195,14 +195,14 @@ impl Reader<'_> {
         let maps = self.known.maps;
         let spelled: Vec<_> = maps.iter().map(|(name, version)| format!("{name}@{version}")).collect();
         let place = fields.place(&flow::MAPPING);
-        match mapping {
-            report if *report == Mapping::observation_report() => {
-                if kind == Some(destination::FHIR.kind) {
-                    let complaint =
-                        Complaint::new(place, "a FHIR server takes no HL7 v2, which is what this map makes");
-                    self.found.push(complaint.help("send to a destination of the kind mllp, http or folder"));
-                }
+        if *mapping == Mapping::observation_report() {
+            if kind == Some(destination::FHIR.kind) {
+                let complaint = Complaint::new(place, "a FHIR server takes no HL7 v2, which is what this map makes");
+                self.found.push(complaint.help("send to a destination of the kind mllp, http or folder"));
             }
+            return;
+        }
+        match mapping {
             Mapping::Map { .. } if kind == Some(target::MLLP_CONNECT.kind) => {
                 let complaint = Complaint::new(place, "an HL7 receiver takes no FHIR, which is what maps make");
                 self.found.push(complaint.help("write \"raw\", or send to a destination of the kind fhir or http"));
