@@ -14,6 +14,8 @@ mod config_load;
 mod hl7_escape_roundtrip;
 #[path = "targets/hl7_parse.rs"]
 mod hl7_parse;
+#[path = "targets/lis02.rs"]
+mod lis02;
 #[path = "targets/mllp_decode.rs"]
 mod mllp_decode;
 #[path = "targets/serial_deframe.rs"]
@@ -25,6 +27,7 @@ pub(crate) const ALL: &[Target] = &[
     Target { name: "config_load", run: config_load::run, seeds: config_load::seeds },
     Target { name: "hl7_escape_roundtrip", run: hl7_escape_roundtrip::run, seeds: hl7_escape_roundtrip::seeds },
     Target { name: "hl7_parse", run: hl7_parse::run, seeds: hl7_parse::seeds },
+    Target { name: "lis02", run: lis02::run, seeds: lis02::seeds },
     Target { name: "mllp_decode", run: mllp_decode::run, seeds: mllp_decode::seeds },
     Target { name: "serial_deframe", run: serial_deframe::run, seeds: serial_deframe::seeds },
 ];

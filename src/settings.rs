@@ -140,6 +140,8 @@ pub struct Link {
     pub frame_timeout: Duration,
     /// How the ends of a message are marked on its streams.
     pub framing: Framing,
+    /// What its messages are.
+    pub content: Content,
     /// The wire.
     pub wire: LinkWire,
 }
@@ -347,6 +349,28 @@ pub enum Framing {
     Line(text::Options),
 }
 
+/// What the messages of a link are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// HL7 v2.
+    Hl7,
+    /// Records of laboratory instruments: LIS02-A2, ASTM E1394.
+    Lis02,
+    /// Text of any form.
+    Text,
+}
+
+impl Content {
+    /// The word for it in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hl7 => "hl7",
+            Self::Lis02 => "lis02",
+            Self::Text => "text",
+        }
+    }
+}
+
 /// One destination.
 #[derive(Clone, Debug)]
 pub struct Destination {
@@ -547,7 +571,7 @@ pub struct Flow {
     pub escalate: Vec<String>,
 }
 
-/// A pattern over MSH-9: `*`, `ADT^*` or `ADT^A03`.
+/// A pattern over MSH-9, or over what stands in its place: `*`, `ADT^*`, `ADT^A03`, `LIS02^R`, `TEXT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TypePattern {
     /// Message code; `None` is any.
@@ -579,6 +603,11 @@ pub enum Mapping {
 }
 
 impl Mapping {
+    /// The mapping of instrument results to HL7: it is built in and makes no FHIR.
+    pub fn observation_report() -> Self {
+        Self::Map { name: "oru".to_owned(), version: 1 }
+    }
+
     /// The mapping of application acknowledgements. It is built in and cannot be written in a configuration.
     pub(crate) fn acknowledgement() -> Self {
         Self::Map { name: "ack".to_owned(), version: 1 }

@@ -38,6 +38,8 @@ mod duplicates;
 mod folder;
 #[path = "faults/framing.rs"]
 mod framing;
+#[path = "faults/instrument.rs"]
+mod instrument;
 #[path = "faults/mllp_destination.rs"]
 mod mllp_destination;
 #[path = "faults/network.rs"]

@@ -192,7 +192,7 @@ impl Shared {
                 }
                 Found::Whole(bytes, identity) => {
                     self.intake.telemetry.link(self.intake.link).bytes(bytes.len());
-                    let (file, is_long) = (file(identity), Intake::is_long(&bytes));
+                    let (file, is_long) = (file(identity), self.intake.is_long(&bytes));
                     let mut answers: Answers = Box::pin(self.intake.take(bytes, &mut index, &latch));
                     if is_long {
                         // Not all of it is handed over yet, and what stands behind it must not overtake it.

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use super::{
-    Checked, Device, Faults, Known, Link, SecretRef, Settings, Store,
+    Checked, Content, Device, Faults, Known, Link, SecretRef, Settings, Store,
     complaint::{Complaint, Complaints, Ground},
     keys::{self, appliance},
     merge::{self, Entry},
@@ -100,6 +100,8 @@ struct Reader<'k> {
 struct NamedLink<'a> {
     name: &'a str,
     place: Place,
+    /// What its messages are, where that could be read.
+    content: Option<Content>,
 }
 
 impl<'k> Reader<'k> {
@@ -123,13 +125,20 @@ impl<'k> Reader<'k> {
         let links = self.of(entries, &["mllp", "serial", "folder", "http_in"], "source");
         let destinations = self.of(entries, &["http", "fhir"], DESTINATION);
         let flows = self.of(entries, &["flow"], "flow");
-        let link_names = links.iter().map(|entry| NamedLink { name: entry.name, place: entry.place.clone() });
-        let link_names: Vec<_> = link_names.collect();
         let destination_names: Vec<_> = destinations.iter().map(|entry| NamedDestination::of(entry)).collect();
 
         let site = self.site(entries);
         let store = self.store(entries);
-        let links: Vec<_> = links.iter().map(|entry| self.link(entry, &destination_names)).collect();
+        let mut link_names = Vec::with_capacity(links.len());
+        let links: Vec<_> = links
+            .iter()
+            .map(|entry| {
+                let link = self.link(entry, &destination_names);
+                let content = link.as_ref().map(|link| link.content);
+                link_names.push(NamedLink { name: entry.name, place: entry.place.clone(), content });
+                link
+            })
+            .collect();
         let destinations: Vec<_> = destinations.iter().map(|entry| self.destination(entry)).collect();
         let flows = self.flows(&flows, &link_names, &destination_names);
         let metrics = single(entries, "metrics").and_then(|entry| self.metrics(entry));

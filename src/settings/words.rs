@@ -522,6 +522,13 @@ pub(super) fn type_pattern(text: &str) -> Read<TypePattern> {
     let is_code =
         |part: &str| part.len() == 3 && part.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
     let part = |part: &str| (part != "*").then(|| part.to_owned());
+    match text.split_once('^').unwrap_or((text, "*")) {
+        ("TEXT", "*") if text == "TEXT" => return Ok(TypePattern { code: part("TEXT"), trigger: None }),
+        ("LIS02", kind) if kind == "*" || RECORDS.contains(&kind) => {
+            return Ok(TypePattern { code: part("LIS02"), trigger: part(kind) });
+        }
+        _ => {}
+    }
     if let Some((code, trigger)) = text.split_once('^')
         && is_code(code)
         && (trigger == "*" || is_code(trigger))
@@ -533,10 +540,17 @@ pub(super) fn type_pattern(text: &str) -> Read<TypePattern> {
     let help = match mended.as_slice() {
         [code] if is_code(code) => format!("write \"{code}^*\" for all events of this message"),
         [code, trigger] if is_code(code) && is_code(trigger) => format!("write \"{code}^{trigger}\""),
+        ["LIS02" | "LIS2", ..] => {
+            format!("write \"LIS02\" for all records, or with what they are about: LIS02^{}", RECORDS.join(", LIS02^"))
+        }
+        ["TEXT", ..] => "write \"TEXT\"".to_owned(),
         _ => "write \"ADT^A03\" for one event, \"ADT^*\" for all of a message, or \"*\" for everything".to_owned(),
     };
     Err(Wrong::new(format!("{} is not a message type", quoted(text)), help))
 }
+
+/// What a message of records may be about: the letters of its most telling record.
+const RECORDS: [&str; 7] = ["R", "Q", "O", "P", "S", "M", "C"];
 
 /// Reads a version of HL7 as MSH-12 has it, `2.5.1` (table 0104).
 pub(super) fn hl7_version(text: &str) -> Read<String> {

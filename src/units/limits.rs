@@ -42,6 +42,12 @@ pub const LIS01_TRIES: u32 = 6;
 pub const LIS01_ABORTS: usize = 3;
 /// The time for [`LIS01_ABORTS`].
 pub const LIS01_ABORTS_WITHIN: Duration = Duration::from_secs(600);
+/// Records of one LIS02 message; one with more is refused.
+pub const LIS02_RECORDS_MAX: usize = 100_000;
+/// Fields of one LIS02 record; a message with more in one is refused.
+pub const LIS02_FIELDS_MAX: usize = 10_000;
+/// Oddities of one LIS02 message that are listed; the rest is only counted.
+pub const LIS02_FINDINGS_MAX: usize = 100;
 /// Silence after which an odd end of a frame counts as its end (FS without CR).
 pub const LULL: Duration = Duration::from_millis(50);
 /// Time a peer of MLLP release 2 has to commit a block, unless the link says otherwise.

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use super::{
     LISTENER, PLAINTEXT, SERVER_TLS, ZONE,
     answering::{ACK_AFTER, ACK_WAIT, APPLICATION_ACK, PROCESSING, SEQUENCE, UNROUTED, VERSIONS},
-    framing::{CHECK, CHECKSUM, END, FRAMING, HLLP, LINES, LIS01, REPLY, ROLE, START},
+    framing::{CHECK, CHECKSUM, CONTENT, END, FRAMING, HLLP, LINES, LIS01, REPLY, ROLE, START},
     serial::{CARRIER, DUPLEX, FLOW_CONTROL, GAP, SILENCE, WRITE_TIMEOUT},
     target::RELEASE,
 };
@@ -256,6 +256,7 @@ pub(in crate::settings) static SERIAL: Section = Section {
         &PORT,
         &LINE,
         &FRAMING,
+        &CONTENT,
         &RELEASE,
         &CHECKSUM,
         &HLLP,

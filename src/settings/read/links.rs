@@ -4,7 +4,7 @@ use super::{Reader, destinations::NamedDestination};
 use crate::{
     ids::Name,
     settings::{
-        Device, FlowControl, Framing, Link, LinkWire, MllpServer, Parity, ProfileRef, SerialPort, WhenRefused,
+        Content, Device, FlowControl, Framing, Link, LinkWire, MllpServer, Parity, ProfileRef, SerialPort, WhenRefused,
         complaint::{Complaint, listed, quoted},
         fields::{Fields, Key},
         keys::{PLAINTEXT, SERVER_TLS, inbound, link, serial},
@@ -45,6 +45,7 @@ impl Reader<'_> {
             // A file or body is a frame as it is; what is too large is answered as over MLLP.
             Some(Framing::Mllp(mllp::Options::default()))
         };
+        let content = if is_serial { self.content(fields, framing.as_ref()) } else { Content::Hl7 };
         let wire = match kind {
             _ if is_serial => self.serial(entry, framing.as_ref()),
             _ if is_folder => self.folder_watch(entry),
@@ -73,6 +74,7 @@ impl Reader<'_> {
             profile,
             frame_timeout: frame_timeout?,
             framing: framing?,
+            content,
             wire: wire?,
         })
     }
