@@ -6,7 +6,6 @@
 //! Does not look whether files, devices and peers exist.
 
 use std::{
-    fmt,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
     time::Duration,
@@ -260,29 +259,11 @@ pub struct ServerTls {
     pub client_ca: Option<SecretRef>,
 }
 
-/// Where a serial line is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Device {
-    /// A device of this box, by a stable name.
-    Path(PathBuf),
-    /// Host and port of a terminal server in raw TCP mode, which has the settings of the line.
-    Server(String),
-}
-
-impl fmt::Display for Device {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Path(path) => write!(f, "{}", path.display()),
-            Self::Server(address) => write!(f, "tcp://{address}"),
-        }
-    }
-}
-
 /// A serial port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SerialPort {
-    /// Where the line is.
-    pub port: Device,
+    /// Device, by a stable name.
+    pub port: PathBuf,
     /// Bits per second.
     pub baud: u32,
     /// Data bits: 7 or 8.

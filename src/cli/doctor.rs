@@ -21,7 +21,7 @@ use crate::{
     actors::clock::Clock,
     credentials::{credential_path, is_shared},
     node,
-    settings::{Device, LinkWire, SecretRef, Settings},
+    settings::{LinkWire, SecretRef, Settings},
     store::{self, key::StoreKey, open_offline},
     units::{ByteCount, Timestamp},
     web::admin::protocol::{Request, Severity, Status},
@@ -317,13 +317,8 @@ fn devices(settings: &Settings, findings: &mut Findings) {
     const CHECK: &str = "serial port";
     for link in &settings.links {
         let LinkWire::Serial(serial) = &link.wire else { continue };
-        let shown = format!("link {}: {}", link.name, serial.port);
-        let Device::Path(port) = &serial.port else {
-            // It may have one connection only, which the daemon needs.
-            findings.good(CHECK, format!("{shown}, not tried"));
-            continue;
-        };
-        match fs::metadata(port) {
+        let shown = format!("link {}: {}", link.name, serial.port.display());
+        match fs::metadata(&serial.port) {
             Err(error) => findings.fail(
                 CHECK,
                 format!("{shown}: {error}"),
@@ -332,7 +327,7 @@ fn devices(settings: &Settings, findings: &mut Findings) {
             Ok(meta) if !meta.file_type().is_char_device() => {
                 findings.fail(CHECK, format!("{shown} is no device"), "name the port, such as /dev/serial/by-id/...");
             }
-            Ok(_) if access(port, Rights::READ_OK | Rights::WRITE_OK).is_err() => findings.fail(
+            Ok(_) if access(&serial.port, Rights::READ_OK | Rights::WRITE_OK).is_err() => findings.fail(
                 CHECK,
                 format!("user {} may not use {shown}", geteuid().as_raw()),
                 "add the daemon's user to the device's group, usually `dialout`",

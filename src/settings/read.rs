@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use super::{
-    Checked, Content, Device, Faults, Known, Link, SecretRef, Settings, Store,
+    Checked, Content, Faults, Known, Link, SecretRef, Settings, Store,
     complaint::{Complaint, Complaints, Ground},
     keys::{self, appliance},
     merge::{self, Entry},
@@ -86,7 +86,7 @@ struct Reader<'k> {
     known: &'k Known<'k>,
     today: jiff::civil::Date,
     listeners: Vec<Listening>,
-    devices: Vec<(Device, Place)>,
+    devices: Vec<(PathBuf, Place)>,
     /// Folders that messages are taken from.
     watched: Vec<(PathBuf, Place)>,
     /// Folders that messages are put into.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    Device, Mapping, Network, Parity, ProfileRef, SecretRef, TypePattern,
+    Mapping, Network, Parity, ProfileRef, SecretRef, TypePattern,
     complaint::quoted,
     suggest::{did_you_mean, nearest},
 };
@@ -174,22 +174,6 @@ pub(super) fn path(text: &str) -> Read<PathBuf> {
         return Err(Wrong::new("this is not a path", "write a path, such as \"/var/lib/gurney/store\""));
     }
     Ok(PathBuf::from(text))
-}
-
-/// Reads the place of a serial line: a device of this box, or a terminal server.
-pub(super) fn device(text: &str) -> Read<Device> {
-    let Some((scheme, rest)) = text.split_once("://") else { return path(text).map(Device::Path) };
-    match scheme.to_ascii_lowercase().as_str() {
-        "tcp" => peer(rest).map(|peer| Device::Server(peer.address)),
-        "rfc2217" | "telnet" => Err(Wrong::new(
-            format!("{} is not supported", quoted(scheme)),
-            "set the terminal server to raw TCP, its line to speed and shape of the device, and write tcp://HOST:PORT",
-        )),
-        _ => Err(Wrong::new(
-            format!("{} is no place of a serial line", quoted(text)),
-            "write the path of a device, or tcp:// with host and port of a terminal server",
-        )),
-    }
 }
 
 /// Reads a certificate or key: a path when it has a `/`, else the name of a systemd credential.

@@ -46,7 +46,7 @@ fn settings(folder: &Path) -> Settings {
         framing: Framing::Mllp(crate::wire::mllp::Options::default()),
         content: crate::settings::Content::Hl7,
         wire: LinkWire::Serial(SerialPort {
-            port: crate::settings::Device::Path("/dev/null".into()),
+            port: "/dev/null".into(),
             baud: 9600,
             data_bits: 8,
             parity: Parity::None,

@@ -47,7 +47,7 @@ fn site(links: usize, flows: usize, destinations: usize) -> Settings {
                 framing: Framing::Mllp(crate::wire::mllp::Options::default()),
                 content: Content::Hl7,
                 wire: LinkWire::Serial(SerialPort {
-                    port: Device::Path("/dev/null".into()),
+                    port: PathBuf::from("/dev/null"),
                     baud: 9600,
                     data_bits: 8,
                     parity: Parity::None,

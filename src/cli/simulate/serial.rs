@@ -12,7 +12,7 @@ use super::{
     until_stopped,
 };
 use crate::{
-    settings::{self, Device, Faults, Framing, Known, Link, LinkWire, Paint, Parity, SerialPort},
+    settings::{self, Faults, Framing, Known, Link, LinkWire, Paint, Parity, SerialPort},
     sim::{
         self,
         ehr::Clock,
@@ -224,15 +224,8 @@ fn options(arguments: &Arguments, link: &Link, port: &SerialPort) -> Result<Seri
         None => Duration::from_millis(arguments.gap),
     };
     let is_paced = arguments.baud > 0;
-    let path = match (&arguments.port, &port.port) {
-        (Some(path), _) | (None, Device::Path(path)) => path.clone(),
-        (None, Device::Server(_)) => {
-            let text = "the link is behind a terminal server; say with --port where the device is to be";
-            return Err(Failure::new(Exit::Usage, text));
-        }
-    };
     Ok(SerialOptions {
-        port: path,
+        port: arguments.port.clone().unwrap_or_else(|| port.port.clone()),
         framing: link.framing.clone(),
         frame_gap: port.gap_max(),
         role: match arguments.role {

@@ -4,13 +4,13 @@ use super::{Reader, destinations::NamedDestination};
 use crate::{
     ids::Name,
     settings::{
-        Content, Device, FlowControl, Framing, Link, LinkWire, MllpServer, Parity, ProfileRef, SerialPort, WhenRefused,
+        Content, FlowControl, Framing, Link, LinkWire, MllpServer, ProfileRef, SerialPort, WhenRefused,
         complaint::{Complaint, listed, quoted},
-        fields::{Fields, Key},
+        fields::Fields,
         keys::{PLAINTEXT, SERVER_TLS, inbound, link, serial},
         merge::Entry,
         suggest::did_you_mean,
-        words::{self, LineShape},
+        words::LineShape,
     },
     units::limits,
     wire::mllp,
@@ -143,14 +143,6 @@ impl Reader<'_> {
         Some((connections_max, per_peer.min(connections_max)))
     }
 
-    fn refuse_on_server<F>(&mut self, fields: &Fields<'_>, key: &Key<F>) {
-        if fields.has(key) {
-            let message = format!("`{}` is for a port of this box", key.name);
-            let help = "take it away, and set the line of the terminal server there";
-            self.found.push(Complaint::new(fields.key_place(key), message).help(help));
-        }
-    }
-
     fn serial(&mut self, entry: &Entry<'_>, framing: Option<&Framing>) -> Option<LinkWire> {
         let fields = &entry.fields;
         let port = fields.read(&link::PORT, &mut self.found);
@@ -161,19 +153,8 @@ impl Reader<'_> {
         let carrier = fields.read(&serial::CARRIER, &mut self.found);
         let write_timeout = fields.read(&serial::WRITE_TIMEOUT, &mut self.found);
         let duplex = fields.read(&serial::DUPLEX, &mut self.found);
-        let plaintext = fields.read(&PLAINTEXT, &mut self.found);
         if let Some(port) = &port {
             self.devices.push((port.clone(), fields.place(&link::PORT)));
-            let is_exposed =
-                matches!(port, Device::Server(peer) if !words::peer(peer).is_ok_and(|peer| peer.is_loopback));
-            let exposed = is_exposed.then(|| fields.place(&link::PORT));
-            let way_out = "use a serial port of this box";
-            self.check_plaintext(fields, exposed, plaintext.as_ref(), way_out);
-        }
-        if let Some(Device::Server(_)) = &port {
-            self.refuse_on_server(fields, &link::LINE);
-            self.refuse_on_server(fields, &serial::FLOW_CONTROL);
-            self.refuse_on_server(fields, &serial::CARRIER);
         }
         if flow_control == Some(FlowControl::Software)
             && let Some(why) = no_xon_xoff(framing, line.as_ref())
@@ -181,15 +162,7 @@ impl Reader<'_> {
             let complaint = Complaint::new(fields.place(&serial::FLOW_CONTROL), "`xon-xoff` cannot be used here");
             self.found.push(complaint.help(why));
         }
-        let line = match &port {
-            Some(Device::Server(_)) => SERVERS_LINE,
-            _ if !fields.has(&link::LINE) => {
-                let why = "both ends of a serial line must agree on it";
-                fields.complain_of_absence(&link::LINE, why, &mut self.found);
-                return None;
-            }
-            _ => line?,
-        };
+        let line = line?;
         if line.data_bits == 7 {
             let message = "a line of 7 data bits carries no letters beyond ASCII";
             let help = "use 8 data bits if the device can; otherwise names with other letters arrive wrong";
@@ -210,9 +183,6 @@ impl Reader<'_> {
         }))
     }
 }
-
-/// What is taken for the line of a terminal server, whose settings are not known: it bounds the pause within a message.
-const SERVERS_LINE: LineShape = LineShape { baud: 9600, data_bits: 8, parity: Parity::None, stop_bits: 1 };
 
 /// Why XON/XOFF cannot be used on a line, if it cannot.
 fn no_xon_xoff(framing: Option<&Framing>, line: Option<&LineShape>) -> Option<&'static str> {
