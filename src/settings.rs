@@ -20,6 +20,7 @@ use crate::{
 mod answering;
 mod change;
 mod complaint;
+mod dialed;
 mod ends;
 mod fault;
 mod fields;
@@ -39,6 +40,7 @@ mod words;
 
 pub use answering::{AckAfter, Answering, ApplicationAck, Sequence, Unrouted};
 pub use change::{Change, change};
+pub use dialed::{MllpClient, Redial, TerminalServer};
 pub use fault::{Fault, Faults, Location, Paint, Severity};
 pub use inbound::{AcceptedContent, FolderWatch, HttpServer, Taken};
 pub use read::{read, read_serial};
@@ -159,8 +161,12 @@ pub struct ProfileRef {
 pub enum LinkWire {
     /// MLLP over TCP, Gurney listening.
     MllpServer(MllpServer),
+    /// MLLP over TCP, Gurney connecting to the sender.
+    MllpClient(MllpClient),
     /// A serial port.
     Serial(SerialPort),
+    /// A serial line behind a terminal server, over raw TCP.
+    TerminalServer(TerminalServer),
     /// A watched folder.
     Folder(FolderWatch),
     /// HL7 over HTTP, Gurney listening.

@@ -27,7 +27,8 @@ pub(super) fn line(link: &Link) -> Box<dyn Line> {
 fn bounds(link: &Link) -> Bounds {
     let gap_max = match &link.wire {
         LinkWire::Serial(port) => Some(port.gap_max()),
-        LinkWire::MllpServer(_) | LinkWire::Folder(_) | LinkWire::Http(_) => None,
+        LinkWire::TerminalServer(server) => Some(server.gap),
+        LinkWire::MllpServer(_) | LinkWire::MllpClient(_) | LinkWire::Folder(_) | LinkWire::Http(_) => None,
     };
     Bounds {
         frame_max: usize::try_from(link.frame_max.0).unwrap_or(usize::MAX),

@@ -4,7 +4,9 @@
 //! journal            the writer thread, its maintenance and the readers
 //! courier            one per destination, on the thread of deliveries
 //! mllp_listener      one per listener \  on the thread of links
+//! mllp_client        one per sender    |
 //! serial_port        one per port     |
+//! terminal_server    one per line      |
 //! folder_watch       one per folder   /
 //! watchdog           looks at all of the above
 //! ```
@@ -22,8 +24,10 @@ use super::{
     folder_watch::{self, FolderWatcher},
     intake::Intake,
     journal::{self, Journal},
+    mllp_client::{self, MllpClient},
     mllp_listener::{self, MllpListener},
     serial_port::{self, SerialPort},
+    terminal_server::{self, TerminalServer},
     tls,
     watchdog::Watchdog,
 };
@@ -42,6 +46,15 @@ pub enum Error {
     /// A destination's client cannot be made.
     #[error("destination {name}")]
     Destination {
+        /// Which one.
+        name: String,
+        /// Why.
+        #[source]
+        source: uplink::Error,
+    },
+    /// A source that we connect to cannot be set up.
+    #[error("source {name}")]
+    Source {
         /// Which one.
         name: String,
         /// Why.
@@ -94,6 +107,8 @@ pub struct Tree {
     /// The serial ports, each with the index of its link.
     ports: Vec<(usize, Addr<SerialPort>)>,
     folders: Vec<Addr<FolderWatcher>>,
+    clients: Vec<Addr<MllpClient>>,
+    terminals: Vec<Addr<TerminalServer>>,
     reader: Reader,
     clock: Clock,
     stopping: watch::Sender<bool>,
@@ -108,7 +123,7 @@ impl Tree {
         let journal = Journal::new(plan.store.clone()).start();
         let couriers = start_couriers(&plan, &journal)?;
         let stopping = watch::Sender::new(false);
-        let Links { listeners, ports, folders } = links(&plan, &journal, &stopping)?;
+        let Links { listeners, ports, folders, clients, terminals } = links(&plan, &journal, &stopping)?;
         let names: Vec<String> = plan.settings.destinations.iter().map(|to| to.name.to_string()).collect();
         let shared = Arc::clone(plan.store.shared());
         Watchdog::new(shared, Arc::clone(&plan.telemetry), plan.clock, &names).start();
@@ -118,6 +133,8 @@ impl Tree {
             listeners: listeners.into_iter().map(MllpListener::start).collect(),
             ports: ports.into_iter().map(|(index, port)| (index, port.start())).collect(),
             folders: folders.into_iter().map(FolderWatcher::start).collect(),
+            clients: clients.into_iter().map(MllpClient::start).collect(),
+            terminals: terminals.into_iter().map(TerminalServer::start).collect(),
             reader: plan.reader,
             clock: plan.clock,
             stopping,
@@ -142,6 +159,12 @@ impl Tree {
         }
         for (_, port) in &self.ports {
             port.send(serial_port::Stop).await.ok();
+        }
+        for client in &self.clients {
+            client.send(mllp_client::Stop).await.ok();
+        }
+        for terminal in &self.terminals {
+            terminal.send(terminal_server::Stop).await.ok();
         }
         for folder in &self.folders {
             folder.send(folder_watch::Stop).await.ok();
@@ -196,8 +219,8 @@ fn door(plan: &Plan, index: usize, destination: &Destination) -> Result<Option<D
 }
 
 /// Boxes that fail together must not come back together.
-fn seed(settings: &Settings, destination: &str) -> u64 {
-    derive("jitter", &[settings.site.as_bytes(), settings.node.as_bytes(), destination.as_bytes()]).as_u64_pair().0
+fn seed(settings: &Settings, name: &str) -> u64 {
+    derive("jitter", &[settings.site.as_bytes(), settings.node.as_bytes(), name.as_bytes()]).as_u64_pair().0
 }
 
 /// The actors of links, not started yet.
@@ -206,6 +229,8 @@ struct Links {
     listeners: Vec<MllpListener>,
     ports: Vec<(usize, SerialPort)>,
     folders: Vec<FolderWatcher>,
+    clients: Vec<MllpClient>,
+    terminals: Vec<TerminalServer>,
 }
 
 fn links(plan: &Plan, journal: &Addr<Journal>, stopping: &watch::Sender<bool>) -> Result<Links, Error> {
@@ -223,6 +248,15 @@ fn links(plan: &Plan, journal: &Addr<Journal>, stopping: &watch::Sender<bool>) -
         };
         match &link.wire {
             LinkWire::Serial(port) => links.ports.push((index, SerialPort::new(port.clone(), intake))),
+            LinkWire::MllpClient(client) => {
+                let fails = |source| Error::Source { name: link.name.to_string(), source };
+                let seed = seed(&plan.settings, link.name.as_str());
+                links.clients.push(MllpClient::new(client.clone(), seed, intake).map_err(fails)?);
+            }
+            LinkWire::TerminalServer(server) => {
+                let seed = seed(&plan.settings, link.name.as_str());
+                links.terminals.push(TerminalServer::new(server.clone(), seed, intake));
+            }
             LinkWire::Folder(folder) => links.folders.push(FolderWatcher::new(folder.clone(), intake)),
             LinkWire::Http(_) => {}
             LinkWire::MllpServer(server) => {

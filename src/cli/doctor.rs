@@ -281,7 +281,7 @@ fn ports(settings: &Settings, running: Option<&Status>, findings: &mut Findings)
     let of_links = settings.links.iter().filter_map(|link| match &link.wire {
         LinkWire::MllpServer(server) => Some((format!("link {}", link.name), server.listen)),
         LinkWire::Http(server) => Some((format!("link {}", link.name), server.listen)),
-        LinkWire::Serial(_) | LinkWire::Folder(_) => None,
+        LinkWire::Serial(_) | LinkWire::Folder(_) | LinkWire::MllpClient(_) | LinkWire::TerminalServer(_) => None,
     });
     let metrics = settings.metrics.map(|address| ("metrics".to_owned(), address));
     for (name, address) in of_links.chain(metrics) {
@@ -365,6 +365,11 @@ fn secrets(settings: &Settings, findings: &mut Findings) {
         let LinkWire::MllpServer(server) = &link.wire else { continue };
         let Some(tls) = &server.tls else { continue };
         let secrets = [Some(&tls.certificate), tls.key.as_ref(), tls.client_ca.as_ref()];
+        named.extend(secrets.into_iter().flatten().map(|secret| (format!("link {}", link.name), secret)));
+    }
+    for link in &settings.links {
+        let LinkWire::MllpClient(client) = &link.wire else { continue };
+        let secrets = [client.tls.ca.as_ref(), client.tls.client_certificate.as_ref()];
         named.extend(secrets.into_iter().flatten().map(|secret| (format!("link {}", link.name), secret)));
     }
     for to in &settings.destinations {

@@ -1,13 +1,14 @@
 //! Which end of a link a table stands for, where its kind can be both: `[mllp.NAME]` with `connect`, `[folder.NAME]`.
 //!
 //! The flows decide: what a flow sends to, or a source sends its later acknowledgements to, is a destination; what a
-//! flow takes messages from is a source. A table that is both or neither is a fault. An MLLP listener is a source,
+//! flow takes messages from is a source. A table that is both or neither is a fault: one that Gurney connects by would have to
+//! tell a message from an answer to another. An MLLP listener is a source,
 //! unless it says `role = "deliver"`.
 
 use super::{
     complaint::{Complaint, Complaints, Ground, quoted},
     fields::Section,
-    keys::{flow, link, target},
+    keys::{dialed, flow, link, target},
     merge::Entry,
     place::Place,
 };
@@ -26,13 +27,23 @@ pub(super) fn assign(entries: &mut [Entry<'_>], found: &mut Complaints) {
         let find = |uses: &[Use<'_>]| uses.iter().find(|(name, _)| *name == entry.name).map(|(_, place)| place.clone());
         let is_open = !entry.fields.has(&target::ROLE);
         match (find(&from), find(&to)) {
-            (Some(_), None) if is_open => continue,
+            (Some(_), None) if is_open => {
+                if let Some(section) = as_source(entry) {
+                    entry.read_as(section);
+                }
+                continue;
+            }
             (Some(from), Some(to)) if is_open => complain_of_both(entry, from, to, found),
             (None, None) if is_open => complain_of_neither(entry, found),
             _ => {}
         }
         entry.read_as(section);
     }
+}
+
+/// The keys of a table as a source, where they are not those of its kind.
+fn as_source(entry: &Entry<'_>) -> Option<&'static Section> {
+    entry.fields.has(&target::CONNECT).then_some(&dialed::MLLP_CLIENT)
 }
 
 /// The keys of a table as a destination, if it may be one.

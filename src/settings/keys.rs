@@ -16,6 +16,7 @@ use crate::settings::{SecretRef, complaint::Complaints};
 pub(super) mod answering;
 pub(super) mod appliance;
 pub(super) mod destination;
+pub(super) mod dialed;
 pub(super) mod flow;
 pub(super) mod framing;
 pub(super) mod inbound;
@@ -48,6 +49,10 @@ pub(super) static TARGETS: [(&str, &Section); 3] = [
     ("mllp-deliver", &target::MLLP_DELIVER),
     ("folder-deliver", &target::FOLDER),
 ];
+
+/// Sources that share their kind with another one, with the names of their forms in the schema: a table is read as one of
+/// these where a flow takes messages from it.
+pub(super) static SOURCES: [(&str, &Section); 1] = [("mllp-fetch", &dialed::MLLP_CLIENT)];
 
 /// Whether a section is one of [`TARGETS`].
 pub(super) fn is_target(section: &Section) -> bool {

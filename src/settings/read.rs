@@ -17,6 +17,7 @@ use crate::units::{ByteCount, limits};
 
 mod answering;
 mod destinations;
+mod dialed;
 mod flows;
 mod framing;
 mod inbound;

@@ -312,6 +312,43 @@ pub(super) fn peer(text: &str) -> Read<PeerAddress> {
     }
 }
 
+/// Where the bytes of a serial line are.
+#[derive(Clone, Debug)]
+pub(super) enum PortAddress {
+    /// A device at this box.
+    Device(PathBuf),
+    /// A terminal server's port for the line.
+    Tcp(PeerAddress),
+}
+
+impl PortAddress {
+    /// As a path: that of the device, or what is written for the terminal server.
+    pub(super) fn device(&self) -> PathBuf {
+        match self {
+            Self::Device(path) => path.clone(),
+            Self::Tcp(peer) => PathBuf::from(format!("tcp://{}", peer.address)),
+        }
+    }
+}
+
+/// Reads a serial port: the path of a device, or `tcp://host:port`.
+pub(super) fn serial_port(text: &str) -> Read<PortAddress> {
+    let Some((scheme, rest)) = text.split_once("://") else { return path(text).map(PortAddress::Device) };
+    if scheme == "tcp" {
+        return match peer(rest) {
+            Ok(peer) => Ok(PortAddress::Tcp(peer)),
+            Err(_) => Err(Wrong::new(
+                format!("{} is not tcp:// with host and port", quoted(text)),
+                "write the terminal server's address and the TCP port of the line, such as \"tcp://10.20.4.7:4001\"",
+            )),
+        };
+    }
+    Err(Wrong::new(
+        format!("{} is neither a device nor tcp:// with host and port", quoted(text)),
+        "RFC 2217 and Telnet are not spoken: set the terminal server's port to raw TCP (\"TCP server\") and write tcp://",
+    ))
+}
+
 /// Reads the name or address of a host.
 pub(super) fn host(text: &str) -> Read<String> {
     match host_of(text) {

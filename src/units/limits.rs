@@ -183,6 +183,10 @@ pub const RETURN_SUCCESSES: u32 = 3;
 pub const CONFLICT_ATTEMPTS: u32 = 3;
 /// Ordering keys of one lane whose entries were left on disk; beyond it the lane reads no further.
 pub const SPILLED_KEYS_MAX: usize = 1 << 16;
+/// Pauses between attempts to connect to a terminal server: the first and the longest. One that starts anew takes a minute.
+pub const TERMINAL_REDIAL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
+/// Longest pause between attempts to connect to a source that a site may configure.
+pub const REDIAL_MAX: Duration = Duration::from_secs(3600);
 /// Time to connect to a destination.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Addresses of one name that are tried in turn.

@@ -7,10 +7,10 @@ use crate::{
         Content, FlowControl, Framing, Link, LinkWire, MllpServer, ProfileRef, SerialPort, WhenRefused,
         complaint::{Complaint, listed, quoted},
         fields::Fields,
-        keys::{PLAINTEXT, SERVER_TLS, inbound, link, serial},
+        keys::{PLAINTEXT, SERVER_TLS, dialed, inbound, link, serial},
         merge::Entry,
         suggest::did_you_mean,
-        words::LineShape,
+        words::{LineShape, PortAddress},
     },
     units::limits,
     wire::mllp,
@@ -49,6 +49,7 @@ impl Reader<'_> {
         let wire = match kind {
             _ if is_serial => self.serial(entry, framing.as_ref()),
             _ if is_folder => self.folder_watch(entry),
+            _ if fields.has(&dialed::CONNECT) && is_mllp => self.mllp_client(entry),
             _ if is_mllp => self.mllp(entry),
             _ => self.http_in(entry),
         };
@@ -146,6 +147,19 @@ impl Reader<'_> {
     fn serial(&mut self, entry: &Entry<'_>, framing: Option<&Framing>) -> Option<LinkWire> {
         let fields = &entry.fields;
         let port = fields.read(&link::PORT, &mut self.found);
+        if let Some(port) = &port {
+            self.devices.push((port.device(), fields.place(&link::PORT)));
+        }
+        if let Some(PortAddress::Tcp(peer)) = &port {
+            return self.terminal_server(entry, peer, framing);
+        }
+        if !fields.has(&link::LINE) {
+            fields.complain_of_absence(&link::LINE, "both ends of a serial line must agree on it", &mut self.found);
+        }
+        if fields.has(&PLAINTEXT) {
+            let warning = Complaint::warning(fields.key_place(&PLAINTEXT), "a device at this box is on no network");
+            self.found.push(warning.help("take `plaintext` away"));
+        }
         let line = fields.read(&link::LINE, &mut self.found);
         let flow_control = fields.read(&serial::FLOW_CONTROL, &mut self.found);
         let gap = fields.read(&serial::GAP, &mut self.found);
@@ -153,9 +167,6 @@ impl Reader<'_> {
         let carrier = fields.read(&serial::CARRIER, &mut self.found);
         let write_timeout = fields.read(&serial::WRITE_TIMEOUT, &mut self.found);
         let duplex = fields.read(&serial::DUPLEX, &mut self.found);
-        if let Some(port) = &port {
-            self.devices.push((port.clone(), fields.place(&link::PORT)));
-        }
         if flow_control == Some(FlowControl::Software)
             && let Some(why) = no_xon_xoff(framing, line.as_ref())
         {
@@ -169,7 +180,7 @@ impl Reader<'_> {
             self.found.push(Complaint::warning(fields.place(&link::LINE), message).help(help));
         }
         Some(LinkWire::Serial(SerialPort {
-            port: port?,
+            port: port?.device(),
             baud: line.baud,
             data_bits: line.data_bits,
             parity: line.parity,
