@@ -4,6 +4,7 @@
 //! journal            the writer thread, its maintenance and the readers
 //! courier            one per destination, on the thread of deliveries
 //! mllp_listener      one per listener \  on the thread of links
+//! http_listener      one per listener |
 //! serial_port        one per port     |
 //! folder_watch       one per folder   /
 //! watchdog           looks at all of the above
@@ -20,6 +21,7 @@ use super::{
     clock::Clock,
     courier::{self, Courier},
     folder_watch::{self, FolderWatcher},
+    http_listener::{self, HttpListener},
     intake::Intake,
     journal::{self, Journal},
     mllp_listener::{self, MllpListener},
@@ -56,6 +58,15 @@ pub enum Error {
         /// Why.
         #[source]
         source: tls::Error,
+    },
+    /// The token of a listener cannot be read.
+    #[error("listener of {name}")]
+    Bearer {
+        /// Which one.
+        name: String,
+        /// Why.
+        #[source]
+        source: http_listener::Error,
     },
     /// A reader cannot be started.
     #[error(transparent)]
@@ -94,6 +105,7 @@ pub struct Tree {
     /// The serial ports, each with the index of its link.
     ports: Vec<(usize, Addr<SerialPort>)>,
     folders: Vec<Addr<FolderWatcher>>,
+    servers: Vec<Addr<HttpListener>>,
     reader: Reader,
     clock: Clock,
     stopping: watch::Sender<bool>,
@@ -108,7 +120,7 @@ impl Tree {
         let journal = Journal::new(plan.store.clone()).start();
         let couriers = start_couriers(&plan, &journal)?;
         let stopping = watch::Sender::new(false);
-        let Links { listeners, ports, folders } = links(&plan, &journal, &stopping)?;
+        let Links { listeners, ports, folders, servers } = links(&plan, &journal, &stopping)?;
         let names: Vec<String> = plan.settings.destinations.iter().map(|to| to.name.to_string()).collect();
         let shared = Arc::clone(plan.store.shared());
         Watchdog::new(shared, Arc::clone(&plan.telemetry), plan.clock, &names).start();
@@ -118,6 +130,7 @@ impl Tree {
             listeners: listeners.into_iter().map(MllpListener::start).collect(),
             ports: ports.into_iter().map(|(index, port)| (index, port.start())).collect(),
             folders: folders.into_iter().map(FolderWatcher::start).collect(),
+            servers: servers.into_iter().map(HttpListener::start).collect(),
             reader: plan.reader,
             clock: plan.clock,
             stopping,
@@ -142,6 +155,9 @@ impl Tree {
         }
         for (_, port) in &self.ports {
             port.send(serial_port::Stop).await.ok();
+        }
+        for server in &self.servers {
+            server.send(http_listener::Stop).await.ok();
         }
         for folder in &self.folders {
             folder.send(folder_watch::Stop).await.ok();
@@ -206,6 +222,7 @@ struct Links {
     listeners: Vec<MllpListener>,
     ports: Vec<(usize, SerialPort)>,
     folders: Vec<FolderWatcher>,
+    servers: Vec<HttpListener>,
 }
 
 fn links(plan: &Plan, journal: &Addr<Journal>, stopping: &watch::Sender<bool>) -> Result<Links, Error> {
@@ -224,7 +241,16 @@ fn links(plan: &Plan, journal: &Addr<Journal>, stopping: &watch::Sender<bool>) -
         match &link.wire {
             LinkWire::Serial(port) => links.ports.push((index, SerialPort::new(port.clone(), intake))),
             LinkWire::Folder(folder) => links.folders.push(FolderWatcher::new(folder.clone(), intake)),
-            LinkWire::Http(_) => {}
+            LinkWire::Http(server) => {
+                let name = || link.name.to_string();
+                let fails = |source| Error::Tls { name: name(), source };
+                let acceptor = server.tls.as_ref().map(tls::acceptor).transpose().map_err(fails)?;
+                let sockets = plan.sockets.iter().filter(|(of, _)| *of == index);
+                for socket in sockets.filter_map(|(_, socket)| socket.try_clone().ok()) {
+                    let server = HttpListener::new(socket, server.clone(), acceptor.clone(), intake.clone());
+                    links.servers.push(server.map_err(|source| Error::Bearer { name: name(), source })?);
+                }
+            }
             LinkWire::MllpServer(server) => {
                 let fails = |source| Error::Tls { name: link.name.to_string(), source };
                 let acceptor = server.tls.as_ref().map(tls::acceptor).transpose().map_err(fails)?;
