@@ -38,6 +38,8 @@ mod duplicates;
 mod folder;
 #[path = "faults/framing.rs"]
 mod framing;
+#[path = "faults/http_in.rs"]
+mod http_in;
 #[path = "faults/instrument.rs"]
 mod instrument;
 #[path = "faults/mllp_destination.rs"]
