@@ -26,6 +26,8 @@ mod line;
 mod lis01_line;
 #[path = "targets/mllp_decode.rs"]
 mod mllp_decode;
+#[path = "targets/mllp_line.rs"]
+mod mllp_line;
 #[path = "targets/serial_deframe.rs"]
 mod serial_deframe;
 #[path = "targets/text_line.rs"]
@@ -42,6 +44,7 @@ pub(crate) const ALL: &[Target] = &[
     Target { name: "hllp_line", run: hllp_line::run, seeds: hllp_line::seeds },
     Target { name: "lis01_line", run: lis01_line::run, seeds: lis01_line::seeds },
     Target { name: "mllp_decode", run: mllp_decode::run, seeds: mllp_decode::seeds },
+    Target { name: "mllp_line", run: mllp_line::run, seeds: mllp_line::seeds },
     Target { name: "serial_deframe", run: serial_deframe::run, seeds: serial_deframe::seeds },
     Target { name: "text_line", run: text_line::run, seeds: text_line::seeds },
 ];
