@@ -1,12 +1,14 @@
 //! Batches: every message is somewhere in exactly one batch, nothing is lost between them, and the answer is one batch.
 
-use gurney::hl7::{
-    ack::Stamp,
-    batch::{Batch, acknowledge},
+use gurney::{
+    hl7::{
+        ack::Stamp,
+        batch::{Batch, acknowledge},
+    },
+    units::limits,
 };
 
 use super::messages;
-use gurney::units::limits;
 
 pub(super) fn seeds() -> Vec<Vec<u8>> {
     let messages = messages();
@@ -51,7 +53,8 @@ pub(super) fn run(raw: &[u8]) {
         batch.findings.iter().all(|finding| finding.place.start <= finding.place.end && finding.place.end <= raw.len())
     );
     for message in batch.messages.iter().skip(1).take(20) {
-        assert!(Batch::read(&raw[message.clone()]).messages == [0..message.len()], "a message is not one");
+        let alone = Batch::read(&raw[message.clone()]).messages;
+        assert!(alone.len() == 1 && alone[0] == (0..message.len()), "a message is not one");
     }
     answers(raw, &batch);
 }
