@@ -24,6 +24,8 @@ mod hllp_line;
 mod line;
 #[path = "targets/lis01_line.rs"]
 mod lis01_line;
+#[path = "targets/lis02.rs"]
+mod lis02;
 #[path = "targets/mllp_decode.rs"]
 mod mllp_decode;
 #[path = "targets/mllp_line.rs"]
@@ -43,6 +45,7 @@ pub(crate) const ALL: &[Target] = &[
     Target { name: "hl7_profile", run: hl7_profile::run, seeds: hl7_profile::seeds },
     Target { name: "hllp_line", run: hllp_line::run, seeds: hllp_line::seeds },
     Target { name: "lis01_line", run: lis01_line::run, seeds: lis01_line::seeds },
+    Target { name: "lis02", run: lis02::run, seeds: lis02::seeds },
     Target { name: "mllp_decode", run: mllp_decode::run, seeds: mllp_decode::seeds },
     Target { name: "mllp_line", run: mllp_line::run, seeds: mllp_line::seeds },
     Target { name: "serial_deframe", run: serial_deframe::run, seeds: serial_deframe::seeds },

@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod courier;
 pub mod exchange;
+pub mod folder_watch;
 pub mod intake;
 pub mod journal;
 pub mod mllp_listener;

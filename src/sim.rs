@@ -9,6 +9,7 @@
 
 pub mod ehr;
 pub mod fault;
+pub mod noise;
 pub mod platform;
 pub mod random;
 pub mod reference;

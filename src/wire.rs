@@ -17,6 +17,7 @@ use std::{fmt, time::Duration};
 
 use crate::units::Timestamp;
 
+pub mod folder;
 pub mod half_duplex;
 pub mod hllp;
 pub mod lis01;

@@ -38,8 +38,12 @@ mod continuation;
 mod crash;
 #[path = "faults/duplicates.rs"]
 mod duplicates;
+#[path = "faults/folder.rs"]
+mod folder;
 #[path = "faults/framing.rs"]
 mod framing;
+#[path = "faults/instrument.rs"]
+mod instrument;
 #[path = "faults/mllp_destination.rs"]
 mod mllp_destination;
 #[path = "faults/network.rs"]
@@ -52,3 +56,5 @@ mod power;
 mod standards;
 #[path = "faults/start.rs"]
 mod start;
+#[path = "faults/terminal_server.rs"]
+mod terminal_server;

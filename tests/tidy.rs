@@ -34,8 +34,9 @@ const PURE: &[(&str, Uses)] = &[
     ("hl7", Only(&["phi", "settings", "units"])),
     ("fhir", Only(&["phi", "units"])),
     ("event", Only(&["hl7", "ids", "phi", "units"])),
+    ("lis02", Only(&["event", "hl7", "units"])),
     ("mapping", Only(&["event", "fhir", "hl7", "ids", "phi", "units"])),
-    ("flow", Only(&["event", "fhir", "hl7", "ids", "mapping", "phi", "settings", "units", "wire"])),
+    ("flow", Only(&["event", "fhir", "hl7", "ids", "lis02", "mapping", "phi", "settings", "units", "wire"])),
     ("delivery", Only(&["ids", "settings", "units"])),
 ];
 

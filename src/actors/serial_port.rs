@@ -1,7 +1,7 @@
 //! The serial port actor: opens a port, serves it, and opens it again when it is lost.
 //!
 //! Messages: [`Stop`] (reply when the port is closed), [`Reconfigure`] (reply at once; the port takes the settings between two
-//! messages). Mailbox: the default bound. The port is opened raw and for this process alone. A read of zero bytes is a lost
+//! messages). Mailbox: the default bound. A device is opened raw and for this process alone; a terminal server is connected to. A read of zero bytes is a lost
 //! port: the descriptors are closed and the port looked for again by its stable name, since an adapter that was unplugged comes
 //! back under another number.
 
@@ -24,7 +24,7 @@ use super::{
     session::{End, OnFailure, Patience, serve_until},
 };
 use crate::{
-    settings::{self, Duplex, Link, LinkWire},
+    settings::{self, Device, Duplex, Link, LinkWire},
     telemetry::LinkSignal,
     wire::{
         Line,
@@ -134,6 +134,8 @@ struct Memory {
     /// Whether the last attempt opened the port.
     was_up: Option<bool>,
     pause: Duration,
+    /// When the port was opened.
+    opened_at: Option<Instant>,
     /// The protocol, and the settings it was made by: it has something to report when its line was lost.
     line: Option<(Arc<Link>, Box<dyn Line>)>,
 }
@@ -142,7 +144,7 @@ impl Shared {
     async fn run(&self, mut stopping: channel::Receiver<bool>, mut wanted: channel::Receiver<Wanted>) {
         let meter = self.intake.telemetry.link(self.intake.link);
         let hearing = Hearing::new(Instant::now());
-        let mut memory = Memory { hearing, was_up: None, pause: REOPEN.0, line: None };
+        let mut memory = Memory { hearing, was_up: None, pause: REOPEN.0, opened_at: None, line: None };
         while !*stopping.borrow() {
             match self.open_and_serve(&mut memory, &stopping, &mut wanted).await {
                 Closed::Served(End::Stopping) => return,
@@ -156,6 +158,10 @@ impl Shared {
                     memory.was_up = Some(false);
                     meter.tell(LinkSignal::Down { cause: &cause });
                 }
+            }
+            // One that is lost as soon as it is open, such as a terminal server with no connection left, is not hurried.
+            if memory.opened_at.take().is_some_and(|at| at.elapsed() >= REOPEN.1) {
+                memory.pause = REOPEN.0;
             }
             tokio::select! {
                 _ = stopping.changed() => {}
@@ -173,11 +179,18 @@ impl Shared {
         wanted: &mut channel::Receiver<Wanted>,
     ) -> Closed {
         let mut now = wanted.borrow_and_update().clone();
-        let (stream, control) = match open(&now.port) {
-            Ok(opened) => opened,
-            Err(error) => return error.into(),
+        let mut ended = stopping.clone();
+        let (stream, control) = tokio::select! {
+            opened = open(&now.port) => match opened {
+                Ok(opened) => opened,
+                Err(error) => return error.into(),
+            },
+            _ = ended.wait_for(|is_stopping| *is_stopping) => return End::Stopping.into(),
         };
-        let counters = DriverFile::of(&now.port.port);
+        let counters = match &now.port.port {
+            Device::Path(path) => DriverFile::of(path),
+            Device::Server(_) => None,
+        };
         let meter = self.intake.telemetry.link(self.intake.link);
         let telling = (meter, self.intake.clock);
         let mut port = match Port::new(stream, counters, now.port.clone(), telling, &mut memory.hearing) {
@@ -185,11 +198,11 @@ impl Shared {
             Err(lost) => return lost.into(),
         };
         match memory.was_up {
-            None => meter.tell(LinkSignal::Up { at: &now.port.port.display().to_string() }),
+            None => meter.tell(LinkSignal::Up { at: &now.port.port.to_string() }),
             Some(_) => meter.tell(LinkSignal::Restored),
         }
         memory.was_up = Some(true);
-        memory.pause = REOPEN.0;
+        memory.opened_at = Some(Instant::now());
         let patience = Patience { idle: None, on_failure: OnFailure::Resume };
         loop {
             let line = match &mut memory.line {
@@ -212,7 +225,7 @@ impl Shared {
             if next.port.port != now.port.port {
                 return Closed::Moved;
             }
-            if let Err(error) = configure(&control, &next.port) {
+            if let Some(Err(error)) = control.as_ref().map(|control| configure(control, &next.port)) {
                 return error.into();
             }
             port.watch(next.port.clone());

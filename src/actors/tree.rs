@@ -4,7 +4,8 @@
 //! journal            the writer thread, its maintenance and the readers
 //! courier            one per destination, on the thread of deliveries
 //! mllp_listener      one per listener \  on the thread of links
-//! serial_port        one per port     /
+//! serial_port        one per port     |
+//! folder_watch       one per folder   /
 //! watchdog           looks at all of the above
 //! ```
 //! A panic anywhere but in the decision ends the process (see `node`), and systemd starts it clean: actix would lose the actor
@@ -18,6 +19,7 @@ use tokio::sync::watch;
 use super::{
     clock::Clock,
     courier::{self, Courier},
+    folder_watch::{self, FolderWatcher},
     intake::Intake,
     journal::{self, Journal},
     mllp_listener::{self, MllpListener},
@@ -91,6 +93,7 @@ pub struct Tree {
     listeners: Vec<Addr<MllpListener>>,
     /// The serial ports, each with the index of its link.
     ports: Vec<(usize, Addr<SerialPort>)>,
+    folders: Vec<Addr<FolderWatcher>>,
     reader: Reader,
     clock: Clock,
     stopping: watch::Sender<bool>,
@@ -105,7 +108,7 @@ impl Tree {
         let journal = Journal::new(plan.store.clone()).start();
         let couriers = start_couriers(&plan, &journal)?;
         let stopping = watch::Sender::new(false);
-        let (listeners, ports) = links(&plan, &journal, &stopping)?;
+        let Links { listeners, ports, folders } = links(&plan, &journal, &stopping)?;
         let names: Vec<String> = plan.settings.destinations.iter().map(|to| to.name.to_string()).collect();
         let shared = Arc::clone(plan.store.shared());
         Watchdog::new(shared, Arc::clone(&plan.telemetry), plan.clock, &names).start();
@@ -114,6 +117,7 @@ impl Tree {
             couriers,
             listeners: listeners.into_iter().map(MllpListener::start).collect(),
             ports: ports.into_iter().map(|(index, port)| (index, port.start())).collect(),
+            folders: folders.into_iter().map(FolderWatcher::start).collect(),
             reader: plan.reader,
             clock: plan.clock,
             stopping,
@@ -138,6 +142,9 @@ impl Tree {
         }
         for (_, port) in &self.ports {
             port.send(serial_port::Stop).await.ok();
+        }
+        for folder in &self.folders {
+            folder.send(folder_watch::Stop).await.ok();
         }
         for courier in &self.couriers {
             courier.send(courier::Stop).await.ok();
@@ -193,10 +200,16 @@ fn seed(settings: &Settings, destination: &str) -> u64 {
     derive("jitter", &[settings.site.as_bytes(), settings.node.as_bytes(), destination.as_bytes()]).as_u64_pair().0
 }
 
-type Links = (Vec<MllpListener>, Vec<(usize, SerialPort)>);
+/// The actors of links, not started yet.
+#[derive(Default)]
+struct Links {
+    listeners: Vec<MllpListener>,
+    ports: Vec<(usize, SerialPort)>,
+    folders: Vec<FolderWatcher>,
+}
 
 fn links(plan: &Plan, journal: &Addr<Journal>, stopping: &watch::Sender<bool>) -> Result<Links, Error> {
-    let (mut listeners, mut ports) = (Vec::new(), Vec::new());
+    let mut links = Links::default();
     for (index, link) in plan.settings.links.iter().enumerate() {
         let intake = Intake {
             link: index,
@@ -209,17 +222,20 @@ fn links(plan: &Plan, journal: &Addr<Journal>, stopping: &watch::Sender<bool>) -
             stopping: stopping.subscribe(),
         };
         match &link.wire {
-            LinkWire::Serial(port) => ports.push((index, SerialPort::new(port.clone(), intake))),
+            LinkWire::Serial(port) => links.ports.push((index, SerialPort::new(port.clone(), intake))),
+            LinkWire::Folder(folder) => links.folders.push(FolderWatcher::new(folder.clone(), intake)),
+            LinkWire::Http(_) => {}
             LinkWire::MllpServer(server) => {
                 let fails = |source| Error::Tls { name: link.name.to_string(), source };
                 let acceptor = server.tls.as_ref().map(tls::acceptor).transpose().map_err(fails)?;
                 for (_, socket) in plan.sockets.iter().filter(|(of, _)| *of == index) {
                     if let Ok(socket) = socket.try_clone() {
-                        listeners.push(MllpListener::new(socket, server.clone(), acceptor.clone(), intake.clone()));
+                        let listener = MllpListener::new(socket, server.clone(), acceptor.clone(), intake.clone());
+                        links.listeners.push(listener);
                     }
                 }
             }
         }
     }
-    Ok((listeners, ports))
+    Ok(links)
 }

@@ -21,7 +21,7 @@ use crate::{
     actors::clock::Clock,
     credentials::{credential_path, is_shared},
     node,
-    settings::{LinkWire, SecretRef, Settings},
+    settings::{Device, LinkWire, SecretRef, Settings},
     store::{self, key::StoreKey, open_offline},
     units::{ByteCount, Timestamp},
     web::admin::protocol::{Request, Severity, Status},
@@ -280,7 +280,8 @@ fn opening(settings: &Settings, key: Option<StoreKey>, running: Option<&Status>,
 fn ports(settings: &Settings, running: Option<&Status>, findings: &mut Findings) {
     let of_links = settings.links.iter().filter_map(|link| match &link.wire {
         LinkWire::MllpServer(server) => Some((format!("link {}", link.name), server.listen)),
-        LinkWire::Serial(_) => None,
+        LinkWire::Http(server) => Some((format!("link {}", link.name), server.listen)),
+        LinkWire::Serial(_) | LinkWire::Folder(_) => None,
     });
     let metrics = settings.metrics.map(|address| ("metrics".to_owned(), address));
     for (name, address) in of_links.chain(metrics) {
@@ -316,8 +317,13 @@ fn devices(settings: &Settings, findings: &mut Findings) {
     const CHECK: &str = "serial port";
     for link in &settings.links {
         let LinkWire::Serial(serial) = &link.wire else { continue };
-        let shown = format!("link {}: {}", link.name, serial.port.display());
-        match fs::metadata(&serial.port) {
+        let shown = format!("link {}: {}", link.name, serial.port);
+        let Device::Path(port) = &serial.port else {
+            // It may have one connection only, which the daemon needs.
+            findings.good(CHECK, format!("{shown}, not tried"));
+            continue;
+        };
+        match fs::metadata(port) {
             Err(error) => findings.fail(
                 CHECK,
                 format!("{shown}: {error}"),
@@ -326,11 +332,31 @@ fn devices(settings: &Settings, findings: &mut Findings) {
             Ok(meta) if !meta.file_type().is_char_device() => {
                 findings.fail(CHECK, format!("{shown} is no device"), "name the port, such as /dev/serial/by-id/...");
             }
-            Ok(_) if access(&serial.port, Rights::READ_OK | Rights::WRITE_OK).is_err() => findings.fail(
+            Ok(_) if access(port, Rights::READ_OK | Rights::WRITE_OK).is_err() => findings.fail(
                 CHECK,
                 format!("user {} may not use {shown}", geteuid().as_raw()),
                 "add the daemon's user to the device's group, usually `dialout`",
             ),
+            Ok(_) => findings.good(CHECK, shown),
+        }
+    }
+}
+
+/// Watched folders: there, and the daemon may rename in them.
+fn folders(settings: &Settings, findings: &mut Findings) {
+    const CHECK: &str = "folder";
+    for link in &settings.links {
+        let LinkWire::Folder(folder) = &link.wire else { continue };
+        let shown = format!("link {}: {}", link.name, folder.path.display());
+        match fs::metadata(&folder.path) {
+            Err(error) => findings.fail(CHECK, format!("{shown}: {error}"), "make the folder, or mount its share"),
+            Ok(meta) if !meta.is_dir() => findings.fail(CHECK, format!("{shown} is no folder"), "name a folder"),
+            Ok(_) if access(&folder.path, Rights::READ_OK | Rights::WRITE_OK | Rights::EXEC_OK).is_err() => findings
+                .fail(
+                    CHECK,
+                    format!("user {} may not read and rename files in {shown}", geteuid().as_raw()),
+                    "give the daemon's user rights on the folder; files that are taken are moved within it",
+                ),
             Ok(_) => findings.good(CHECK, shown),
         }
     }

@@ -16,14 +16,15 @@ use clap::ValueEnum;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Exit, Failure, chain, data, note, print_json};
+use super::{ConfigArgument, Exit, Failure, chain, check, data, hl7, note, print_json};
 use crate::sim::{
     self, Reach, Stop,
     ehr::{Clock, Dialect, EhrOptions},
     platform::{Control, PlatformOptions},
-    serial::{Noise, SerialOptions},
     stop_pair,
 };
+
+mod serial;
 
 /// Commands of `gurney simulate`.
 #[derive(Debug, clap::Subcommand)]
@@ -31,9 +32,9 @@ pub(super) enum Command {
     /// An electronic health record that sends ADT and ORM messages over MLLP, and repeats what was not acknowledged.
     #[command(after_help = "Example: gurney simulate ehr --to 127.0.0.1:6661 --messages 100")]
     Ehr(Ehr),
-    /// A serial device on a pseudo terminal, which a link names as its port.
-    #[command(after_help = "Example: gurney simulate serial --port /tmp/bedboard --messages 20")]
-    Serial(Serial),
+    /// A serial device on a pseudo terminal, which a link names as its port; either end of any protocol, over a noisy line.
+    #[command(after_help = serial::HELP)]
+    Serial(serial::Arguments),
     /// A logistics platform that takes HL7 over HTTP and FHIR transactions, and remembers what it did.
     #[command(after_help = "Example: gurney simulate platform --listen 127.0.0.1:8080")]
     Platform(Platform),
@@ -105,34 +106,6 @@ pub(super) struct Ehr {
     traffic: Traffic,
 }
 
-/// Arguments of `gurney simulate serial`.
-#[derive(Debug, clap::Args)]
-pub(super) struct Serial {
-    /// Name that the port gets: a symbolic link to the pseudo terminal.
-    #[arg(long, value_name = "PATH")]
-    port: PathBuf,
-    /// Bits per second; 0 sends as fast as the terminal takes it.
-    #[arg(long, value_name = "N", default_value_t = 9600)]
-    baud: u32,
-    /// Milliseconds between an answer and the next message.
-    #[arg(long, value_name = "N", default_value_t = 500)]
-    gap: u64,
-    /// How it writes HL7.
-    #[arg(long, value_enum, default_value = "legacy")]
-    dialect: DialectName,
-    /// Bytes in a million that get one bit flipped on the way.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    flips: u32,
-    /// Bytes in a million that are lost on the way.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    drops: u32,
-    /// Frames in a thousand that come after a burst of garbage.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    bursts: u32,
-    #[command(flatten)]
-    traffic: Traffic,
-}
-
 /// Arguments of `gurney simulate platform`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Platform {
@@ -153,7 +126,7 @@ pub(super) struct Platform {
 pub(super) fn run(command: &Command) -> Result<Exit, Failure> {
     match command {
         Command::Ehr(arguments) => ehr(arguments),
-        Command::Serial(arguments) => serial(arguments),
+        Command::Serial(arguments) => serial::run(arguments),
         Command::Platform(arguments) => platform(arguments),
     }
 }
@@ -185,40 +158,6 @@ fn ehr(arguments: &Ehr) -> Result<Exit, Failure> {
         summary.tally.refused,
         summary.unacknowledged,
         summary.per_second
-    );
-    Ok(print(&summary, &text, traffic.json).unless(summary.unacknowledged > 0))
-}
-
-fn serial(arguments: &Serial) -> Result<Exit, Failure> {
-    let traffic = &arguments.traffic;
-    let options = SerialOptions {
-        port: arguments.port.clone(),
-        baud: (arguments.baud > 0).then_some(arguments.baud),
-        messages: traffic.messages,
-        duration: traffic.seconds.map(Duration::from_secs),
-        gap: Duration::from_millis(arguments.gap),
-        noise: Noise {
-            flips_per_million: arguments.flips,
-            drops_per_million: arguments.drops,
-            bursts_per_thousand: arguments.bursts,
-        },
-        seed: traffic.seed,
-        dialect: arguments.dialect.into(),
-        size: traffic.size,
-        clock: Clock::Wall,
-        ..SerialOptions::default()
-    };
-    note(&format!("the port is {}", arguments.port.display()));
-    let summary = until_stopped(|stop| {
-        sim::run_serial(options, stop, |tally| progress(&[("made", tally.made), ("acknowledged", tally.acknowledged)]))
-    })?;
-    let text = format!(
-        "{} made, {} acknowledged, {} sent again, {} refused, {} never acknowledged\n",
-        summary.tally.made,
-        summary.tally.acknowledged,
-        summary.tally.repeated,
-        summary.tally.refused,
-        summary.unacknowledged
     );
     Ok(print(&summary, &text, traffic.json).unless(summary.unacknowledged > 0))
 }

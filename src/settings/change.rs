@@ -68,7 +68,9 @@ pub fn change(running: &Settings, read: &Settings) -> Change {
 /// `old` with what a port can take of `new` at once.
 fn at_once(old: &Link, new: &Link) -> Link {
     let (LinkWire::Serial(_), LinkWire::Serial(port)) = (&old.wire, &new.wire) else { return old.clone() };
-    let (frame_max, frame_timeout, framing) = (new.frame_max, new.frame_timeout, new.framing.clone());
+    // A framing that carries something else than before waits for the restart that the content needs.
+    let framing = if old.content == new.content { &new.framing } else { &old.framing };
+    let (frame_max, frame_timeout, framing) = (new.frame_max, new.frame_timeout, framing.clone());
     Link { frame_max, frame_timeout, framing, wire: LinkWire::Serial(port.clone()), ..old.clone() }
 }
 
@@ -76,6 +78,8 @@ fn table(link: &Link) -> String {
     let kind = match link.wire {
         LinkWire::Serial(_) => "serial",
         LinkWire::MllpServer(_) => "mllp",
+        LinkWire::Folder(_) => "folder",
+        LinkWire::Http(_) => "http_in",
     };
     format!("[{kind}.{}]", link.name)
 }

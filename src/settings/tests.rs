@@ -8,7 +8,9 @@ use super::*;
 use crate::units::limits;
 
 mod broken;
+mod content;
 mod examples;
+mod inbound;
 mod refusals;
 mod serial;
 

@@ -10,11 +10,14 @@ use std::{
 };
 
 use super::{
-    Mapping, Network, Parity, ProfileRef, SecretRef, TypePattern,
+    Device, Mapping, Network, Parity, ProfileRef, SecretRef, TypePattern,
     complaint::quoted,
     suggest::{did_you_mean, nearest},
 };
-use crate::units::ByteCount;
+use crate::{
+    units::ByteCount,
+    wire::folder::{PATTERN_BYTES_MAX, Pattern},
+};
 
 /// Why a word is refused, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,6 +174,22 @@ pub(super) fn path(text: &str) -> Read<PathBuf> {
         return Err(Wrong::new("this is not a path", "write a path, such as \"/var/lib/gurney/store\""));
     }
     Ok(PathBuf::from(text))
+}
+
+/// Reads the place of a serial line: a device of this box, or a terminal server.
+pub(super) fn device(text: &str) -> Read<Device> {
+    let Some((scheme, rest)) = text.split_once("://") else { return path(text).map(Device::Path) };
+    match scheme.to_ascii_lowercase().as_str() {
+        "tcp" => peer(rest).map(|peer| Device::Server(peer.address)),
+        "rfc2217" | "telnet" => Err(Wrong::new(
+            format!("{} is not supported", quoted(scheme)),
+            "set the terminal server to raw TCP, its line to speed and shape of the device, and write tcp://HOST:PORT",
+        )),
+        _ => Err(Wrong::new(
+            format!("{} is no place of a serial line", quoted(text)),
+            "write the path of a device, or tcp:// with host and port of a terminal server",
+        )),
+    }
 }
 
 /// Reads a certificate or key: a path when it has a `/`, else the name of a systemd credential.
@@ -333,6 +352,26 @@ pub(super) fn suffix(text: &str) -> Read<String> {
     Ok(text.to_owned())
 }
 
+/// Reads a pattern of file names.
+pub(super) fn pattern(text: &str) -> Read<Pattern> {
+    Pattern::new(text).ok_or_else(|| {
+        let help = format!(
+            "write 1 to {PATTERN_BYTES_MAX} letters, digits and marks such as \"*.hl7\", without / and not beginning with a dot"
+        );
+        Wrong::new(format!("{} is no pattern of file names", quoted(text)), help)
+    })
+}
+
+/// Reads the path of a URL.
+pub(super) fn url_path(text: &str) -> Read<String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._~-".contains(&byte);
+    if text.starts_with('/') && text.len() <= 200 && text.bytes().all(is_plain) {
+        return Ok(text.to_owned());
+    }
+    let help = "write a path that begins with /, of letters, digits and . _ ~ - /, such as \"/hl7\"";
+    Err(Wrong::new(format!("{} is no path of a URL", quoted(text)), help))
+}
+
 /// The host of `host:port`, if both are well-formed.
 fn host_of(authority: &str) -> Option<&str> {
     let (host, port) = match authority.rsplit_once(':') {
@@ -483,6 +522,13 @@ pub(super) fn type_pattern(text: &str) -> Read<TypePattern> {
     let is_code =
         |part: &str| part.len() == 3 && part.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
     let part = |part: &str| (part != "*").then(|| part.to_owned());
+    match text.split_once('^').unwrap_or((text, "*")) {
+        ("TEXT", "*") if text == "TEXT" => return Ok(TypePattern { code: part("TEXT"), trigger: None }),
+        ("LIS02", kind) if kind == "*" || RECORDS.contains(&kind) => {
+            return Ok(TypePattern { code: part("LIS02"), trigger: part(kind) });
+        }
+        _ => {}
+    }
     if let Some((code, trigger)) = text.split_once('^')
         && is_code(code)
         && (trigger == "*" || is_code(trigger))
@@ -494,10 +540,17 @@ pub(super) fn type_pattern(text: &str) -> Read<TypePattern> {
     let help = match mended.as_slice() {
         [code] if is_code(code) => format!("write \"{code}^*\" for all events of this message"),
         [code, trigger] if is_code(code) && is_code(trigger) => format!("write \"{code}^{trigger}\""),
+        ["LIS02" | "LIS2", ..] => {
+            format!("write \"LIS02\" for all records, or with what they are about: LIS02^{}", RECORDS.join(", LIS02^"))
+        }
+        ["TEXT", ..] => "write \"TEXT\"".to_owned(),
         _ => "write \"ADT^A03\" for one event, \"ADT^*\" for all of a message, or \"*\" for everything".to_owned(),
     };
     Err(Wrong::new(format!("{} is not a message type", quoted(text)), help))
 }
+
+/// What a message of records may be about: the letters of its most telling record.
+const RECORDS: [&str; 7] = ["R", "Q", "O", "P", "S", "M", "C"];
 
 /// Reads a version of HL7 as MSH-12 has it, `2.5.1` (table 0104).
 pub(super) fn hl7_version(text: &str) -> Read<String> {

@@ -1,14 +1,15 @@
-//! A simulated serial device: generated messages as MLLP over a pseudo terminal, at the pace of a baud rate, with noise,
-//! and with a plug that can be pulled, also in the middle of a frame.
+//! A simulated serial device: the other end of a link of any protocol, over a pseudo terminal, at the pace of a baud rate,
+//! with noise, and with a plug that can be pulled, also in the middle of a frame.
 //!
-//! The device sends one message, waits for its answer, and repeats the same bytes until AA or CA names its MSH-10. It
-//! sends only while somebody holds the port open. When the port is closed by its user, or the plug is pulled and put in
-//! again, the device comes back as a new terminal under the same stable name, as a USB adapter does.
-//! See [`pty`] for what a pseudo terminal cannot show.
+//! The device sends one message, waits for its answer, and repeats the same bytes until they are acknowledged; or it takes
+//! messages. It does so only while somebody holds the port open. When the port is closed by its user, or the plug is pulled
+//! and put in again, the device comes back as a new terminal under the same stable name, as a USB adapter does.
+//! What it says and how stands in `station`, which is a plain machine. See [`pty`] for what a pseudo terminal cannot show.
 
+mod content;
 mod device;
-mod noise;
 pub mod pty;
+mod station;
 
 use std::{
     path::{Path, PathBuf},
@@ -22,14 +23,22 @@ use tokio::{
     time::Instant,
 };
 
-pub use noise::Noise;
+pub use content::Speech;
 pub use pty::Terminal;
+pub use station::Role;
+
+pub use super::noise::Noise;
 
 use super::{
     Error, PROGRESS_EVERY, Stop, Stopper,
     ehr::{Clock, Dialect, Generator, Ledger, Profile},
     stop_pair,
     tally::{Latencies, LatencySummary},
+};
+use crate::{
+    settings::Framing,
+    units::limits,
+    wire::{Bounds, mllp},
 };
 
 /// Commands that may wait for the device.
@@ -42,15 +51,31 @@ pub struct SerialOptions {
     pub port: PathBuf,
     /// Bits per second, 10 per byte; none sends as fast as the terminal takes it.
     pub baud: Option<u32>,
-    /// New messages; none goes on.
+    /// The protocol, as the link has it whose other end the device is.
+    pub framing: Framing,
+    /// Silence inside a frame after which its rest is taken to be lost.
+    pub frame_gap: Duration,
+    /// Whether it sends or takes messages.
+    pub role: Role,
+    /// What it sends.
+    pub speech: Speech,
+    /// New messages, or messages to take; none goes on.
     pub messages: Option<u64>,
-    /// Time after which no new message is made; none goes on.
+    /// Time after which no new message is made and none is taken; none goes on.
     pub duration: Option<Duration>,
+    /// How often a message is sent before it is given up; none repeats it until it is acknowledged.
+    pub tries: Option<u32>,
+    /// A receiver refuses one message of so many.
+    pub refuse_every: Option<u64>,
+    /// Settled messages after which the device neither sends nor listens any more.
+    pub stuck_after: Option<u64>,
+    /// Folder in which a receiver puts what it takes, each message in a file.
+    pub into: Option<PathBuf>,
     /// Pause between an answer and the next message, and before a refused message goes again.
     pub gap: Duration,
-    /// Time an answer may take before the message goes again.
+    /// Time an HL7 answer may take over MLLP before the message goes again; other protocols have times of their own.
     pub answer_timeout: Duration,
-    /// The noise of the wire toward the gateway.
+    /// The noise of the wire, from the device's point of view; the other direction has the same for single bytes.
     pub noise: Noise,
     /// Determines traffic and noise.
     pub seed: u64,
@@ -71,8 +96,16 @@ impl Default for SerialOptions {
         Self {
             port: PathBuf::from("gurney-simulated-port"),
             baud: Some(9600),
+            framing: Framing::Mllp(mllp::Options::default()),
+            frame_gap: limits::SERIAL_GAP_MIN,
+            role: Role::Sender,
+            speech: Speech::Hl7,
             messages: None,
             duration: None,
+            tries: None,
+            refuse_every: None,
+            stuck_after: None,
+            into: None,
             gap: Duration::from_millis(500),
             answer_timeout: Duration::from_secs(10),
             noise: Noise::default(),
@@ -98,21 +131,41 @@ impl SerialOptions {
         };
         Generator::new(self.seed, profile)
     }
+
+    /// Frames of the other end.
+    fn bounds(&self) -> Bounds {
+        Bounds { frame_max: FRAME_BYTES_MAX, frame_timeout: limits::FRAME_TIMEOUT, gap_max: Some(self.frame_gap) }
+    }
 }
+
+/// Largest frame that a device takes.
+const FRAME_BYTES_MAX: usize = 16 << 20;
 
 /// What happened so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SerialTally {
     /// Messages made.
     pub made: u64,
-    /// Frames sent, repeats included, cut ones not.
+    /// Messages begun to be sent, repeats included.
     pub sent: u64,
     /// Of those, how many were sent before.
     pub repeated: u64,
+    /// Frames that the protocol sent again by itself.
+    pub retransmitted: u64,
     /// Messages positively acknowledged.
     pub acknowledged: u64,
+    /// Messages sent over a line on which nothing is acknowledged.
+    pub unproven: u64,
     /// Answers that refused.
     pub refused: u64,
+    /// Messages given up after as many tries as were allowed.
+    pub given_up: u64,
+    /// Messages taken.
+    pub received: u64,
+    /// Of those, how many were taken before.
+    pub duplicates: u64,
+    /// Messages that the device refused, as it was told to.
+    pub turned_away: u64,
     /// Answers to something else, and bytes that were no answer.
     pub stray: u64,
     /// Answers that did not come in time.
@@ -131,7 +184,7 @@ pub struct SerialSummary {
     /// The counts.
     #[serde(flatten)]
     pub tally: SerialTally,
-    /// Messages made and not acknowledged.
+    /// Messages made and not acknowledged, where something is acknowledged at all.
     pub unacknowledged: u64,
     /// Time from the start to the end.
     pub seconds: f64,
@@ -184,7 +237,7 @@ impl Device {
             latencies: Mutex::default(),
             fault: Mutex::default(),
         });
-        let work = device::Work::new(Arc::clone(&shared), terminal, queue);
+        let work = device::Work::new(Arc::clone(&shared), terminal, queue)?;
         tokio::spawn(keep(work, stop, alive));
         Ok(Self { shared, commands, tally, running, stopper, started: Instant::now() })
     }
@@ -256,7 +309,8 @@ impl Device {
         let tally = self.tally();
         let answer = locked(&self.shared.latencies).summary();
         let seconds = self.started.elapsed().as_secs_f64();
-        Ok(SerialSummary { tally, unacknowledged: tally.made - tally.acknowledged, seconds, answer })
+        let unacknowledged = tally.made - tally.acknowledged - tally.unproven;
+        Ok(SerialSummary { tally, unacknowledged, seconds, answer })
     }
 }
 
@@ -289,8 +343,8 @@ async fn keep(mut work: device::Work, mut stop: Stop, _alive: mpsc::Sender<()>) 
 }
 
 impl Shared {
-    fn count(&self, change: impl FnOnce(&mut SerialTally)) {
-        self.tally.send_modify(change);
+    fn publish(&self, tally: SerialTally) {
+        self.tally.send_replace(tally);
     }
 }
 

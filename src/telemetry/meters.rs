@@ -51,6 +51,8 @@ impl LinkMeter {
         let kind = match link.wire {
             LinkWire::MllpServer(_) => "mllp",
             LinkWire::Serial(_) => "serial",
+            LinkWire::Folder(_) => "folder",
+            LinkWire::Http(_) => "http_in",
         };
         families.interface_info.with_label_values(&[link.name.as_str(), kind, "in"]).set(1);
         families.interface_enabled.with_label_values(&name).set(1);

@@ -45,8 +45,9 @@ fn site(links: usize, flows: usize, destinations: usize) -> Settings {
                 profile: None,
                 frame_timeout: seconds(30),
                 framing: Framing::Mllp(crate::wire::mllp::Options::default()),
+                content: Content::Hl7,
                 wire: LinkWire::Serial(SerialPort {
-                    port: PathBuf::from("/dev/null"),
+                    port: Device::Path("/dev/null".into()),
                     baud: 9600,
                     data_bits: 8,
                     parity: Parity::None,

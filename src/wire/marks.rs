@@ -76,6 +76,11 @@ impl Marks {
         }
     }
 
+    /// Takes bytes of a line that has no marks.
+    pub fn pass(&mut self, bytes: &[u8]) {
+        self.bytes(bytes);
+    }
+
     fn bytes(&mut self, bytes: &[u8]) {
         match self.pieces.back_mut() {
             _ if bytes.is_empty() => {}

@@ -60,6 +60,11 @@ impl Peer {
         Ok(Self { stream, answers: Decoder::new(1 << 20) })
     }
 
+    /// Over a connection that was made.
+    pub(crate) fn over(stream: TcpStream) -> Self {
+        Self { stream, answers: Decoder::new(1 << 20) }
+    }
+
     /// Connects as another machine would: from another address.
     pub(crate) async fn connect_from(from: Ipv4Addr, to: SocketAddr) -> Self {
         let socket = TcpSocket::new_v4().unwrap();

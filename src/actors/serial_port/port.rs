@@ -30,9 +30,10 @@ use super::{
 };
 use crate::{
     actors::{clock::Clock, session::DamagedByte},
-    settings::{self, Carrier, FlowControl, Parity},
+    settings::{self, Carrier, Device, FlowControl, Parity},
     telemetry::{LinkMeter, LinkSignal},
     units::limits,
+    uplink::{Dialer, Wire},
     wire::marks::{Marks, Piece},
 };
 
@@ -63,6 +64,78 @@ pub(super) trait Wires {
 
     /// Drops written bytes that have not left, so that closing does not wait for them.
     fn discard(&self);
+
+    /// Whether marks stand between the bytes that are read.
+    fn is_marked(&self) -> bool {
+        true
+    }
+}
+
+/// A line, however it is reached.
+pub(super) enum Stream {
+    /// By a port of this box.
+    Port(SerialStream),
+    /// By a terminal server. How many bytes wait in it is not known, and it has no signals; TCP finds out that it is gone.
+    Server(Box<dyn Wire>),
+}
+
+impl Wires for Stream {
+    fn signal(&mut self, carrier: Carrier) -> io::Result<bool> {
+        match self {
+            Self::Port(port) => port.signal(carrier),
+            Self::Server(_) => Ok(true),
+        }
+    }
+
+    fn queued(&self) -> io::Result<u32> {
+        match self {
+            Self::Port(port) => port.queued(),
+            Self::Server(_) => Ok(0),
+        }
+    }
+
+    fn discard(&self) {
+        if let Self::Port(port) = self {
+            port.discard();
+        }
+    }
+
+    fn is_marked(&self) -> bool {
+        matches!(self, Self::Port(_))
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Port(port) => Pin::new(port).poll_read(context, out),
+            Self::Server(server) => Pin::new(server).poll_read(context, out),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Port(port) => Pin::new(port).poll_write(context, bytes),
+            Self::Server(server) => Pin::new(server).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            // Draining a terminal would hold the thread.
+            Self::Port(_) => Poll::Ready(Ok(())),
+            Self::Server(server) => Pin::new(server).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Port(_) => Poll::Ready(Ok(())),
+            Self::Server(server) => Pin::new(server).poll_shutdown(context),
+        }
+    }
 }
 
 impl Wires for SerialStream {
@@ -253,7 +326,11 @@ impl<S: AsyncRead + Wires + Unpin, C: LineCounters + Unpin> AsyncRead for Port<'
             if read.filled().is_empty() {
                 return Poll::Ready(Ok(()));
             }
-            port.marks.push(read.filled());
+            if port.stream.is_marked() {
+                port.marks.push(read.filled());
+            } else {
+                port.marks.pass(read.filled());
+            }
             port.heard();
         }
     }
@@ -282,18 +359,32 @@ impl<S: AsyncWrite + Wires + Unpin, C: Unpin + LineCounters> AsyncWrite for Port
     }
 }
 
-/// Opens a port for this process alone and sets its line. The second descriptor is for setting the line again: while the
-/// first is open, nobody can open the port.
-pub(super) fn open(settings: &settings::SerialPort) -> io::Result<(SerialStream, File)> {
+/// Opens a line: a device as [`open_device`] does, or a terminal server by connecting to it.
+pub(super) async fn open(settings: &settings::SerialPort) -> io::Result<(Stream, Option<File>)> {
+    match &settings.port {
+        Device::Path(path) => {
+            let (stream, control) = open_device(path, settings)?;
+            Ok((Stream::Port(stream), Some(control)))
+        }
+        Device::Server(address) => {
+            let server = Dialer::plain(limits::KEEPALIVE.0).dial(address).await?;
+            Ok((Stream::Server(server), None))
+        }
+    }
+}
+
+/// Opens a device for this process alone and sets its line. The second descriptor is for setting the line again: while the
+/// first is open, nobody can open the device.
+pub(super) fn open_device(device: &Path, settings: &settings::SerialPort) -> io::Result<(SerialStream, File)> {
     let flags = OFlags::NOCTTY | OFlags::NONBLOCK;
     let flags = i32::try_from(flags.bits()).unwrap_or(0);
-    let control = OpenOptions::new().read(true).write(true).custom_flags(flags).open(&settings.port)?;
+    let control = OpenOptions::new().read(true).write(true).custom_flags(flags).open(device)?;
     // At once, since a terminal that is not yet raw changes what comes in; and again, since opening it sets it without marks.
     // The lock keeps a port alone that another process has.
     flock(&control, FlockOperation::NonBlockingLockExclusive)?;
     configure(&control, settings)?;
     flock(&control, FlockOperation::Unlock)?;
-    let stream = tokio_serial::new(path(&settings.port)?, settings.baud).open_native_async()?;
+    let stream = tokio_serial::new(path(device)?, settings.baud).open_native_async()?;
     configure(&control, settings)?;
     Ok((stream, control))
 }

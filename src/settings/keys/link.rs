@@ -1,17 +1,17 @@
 //! Keys of links, where messages come from: `[mllp.NAME]`, `[serial.NAME]`.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use super::{
-    LISTENER, PATH, PLAINTEXT, SERVER_TLS, ZONE,
+    LISTENER, PLAINTEXT, SERVER_TLS, ZONE,
     answering::{ACK_AFTER, ACK_WAIT, APPLICATION_ACK, PROCESSING, SEQUENCE, UNROUTED, VERSIONS},
-    framing::{CHECK, CHECKSUM, END, FRAMING, HLLP, LINES, LIS01, REPLY, ROLE, START},
+    framing::{CHECK, CHECKSUM, CONTENT, END, FRAMING, HLLP, LINES, LIS01, REPLY, ROLE, START},
     serial::{CARRIER, DUPLEX, FLOW_CONTROL, GAP, SILENCE, WRITE_TIMEOUT},
     target::RELEASE,
 };
 use crate::{
     settings::{
-        AckMode, BatchAck, CharacterSet, Network, ProfileRef, WhenRefused,
+        AckMode, BatchAck, CharacterSet, Device, Network, ProfileRef, WhenRefused,
         fields::{Absent, Key, Section},
         form::{Choice, List, Size, Spelled, Time, Whole, Word},
         words::{self, LineShape},
@@ -231,12 +231,12 @@ pub(in crate::settings) static MLLP: Section = Section {
     later: &["connect", "quiet_after"],
 };
 
-pub(in crate::settings) static PORT: Key<Spelled<PathBuf>> = Key {
+pub(in crate::settings) static PORT: Key<Spelled<Device>> = Key {
     name: "port",
-    form: PATH,
+    form: Spelled { wanted: "the path of a device, or tcp:// with host and port", parse: words::device, pattern: None },
     absent: Absent::Fault("the device is told by its path"),
     example: "\"/dev/serial/by-id/usb-FTDI_FT232R_A50285BI-if00-port0\"",
-    doc: "Device. Names under /dev/serial/by-id stay the same when plugs are moved.",
+    doc: "Device: names under /dev/serial/by-id stay the same when plugs are moved. Or tcp://HOST:PORT of a terminal server in raw TCP mode, which has its own settings of the line.",
 };
 pub(in crate::settings) static LINE: Key<Spelled<LineShape>> = Key {
     name: "line",
@@ -245,9 +245,9 @@ pub(in crate::settings) static LINE: Key<Spelled<LineShape>> = Key {
         parse: words::line_shape,
         pattern: Some("^[0-9]+ +[78][NEOneo][12]$"),
     },
-    absent: Absent::Fault("both ends of a serial line must agree on it"),
+    absent: Absent::Nothing,
     example: "\"9600 8N1\"",
-    doc: "Bits per second, then data bits, parity (N, E, O) and stop bits, as on the device.",
+    doc: "Bits per second, then data bits, parity (N, E, O) and stop bits, as on the device. Only a port of this box has it.",
 };
 pub(in crate::settings) static SERIAL: Section = Section {
     kind: "serial",
@@ -256,6 +256,7 @@ pub(in crate::settings) static SERIAL: Section = Section {
         &PORT,
         &LINE,
         &FRAMING,
+        &CONTENT,
         &RELEASE,
         &CHECKSUM,
         &HLLP,
@@ -272,6 +273,7 @@ pub(in crate::settings) static SERIAL: Section = Section {
         &CARRIER,
         &WRITE_TIMEOUT,
         &DUPLEX,
+        &PLAINTEXT,
         &ACK,
         &FRAME_MAX,
         &FRAME_TIMEOUT,

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::Reader;
 use crate::settings::{
+    Device,
     complaint::Complaint,
     fields::{Fields, Key},
     keys::{PLAINTEXT, Plaintext, appliance::PLAINTEXT_NOTICE},
@@ -37,7 +38,10 @@ impl Reader<'_> {
 
     pub(super) fn refuse_shared_devices(&mut self) {
         for (index, (device, place)) in self.devices.iter().enumerate() {
-            let same = |other: &&(std::path::PathBuf, Place)| other.0.components().eq(device.components());
+            let same = |(other, _): &&(Device, Place)| match (other, device) {
+                (Device::Path(other), Device::Path(path)) => other.components().eq(path.components()),
+                (other, device) => other == device,
+            };
             let Some((_, other)) = self.devices.iter().take(index).find(same) else { continue };
             let complaint =
                 Complaint::new(place.clone(), "this serial port is used twice").also(other.clone(), "first here");

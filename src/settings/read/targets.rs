@@ -163,6 +163,7 @@ impl Reader<'_> {
         let suffix = fields.read(&target::SUFFIX, &mut self.found);
         let retry = fields.read(&RETRY, &mut self.found);
         let path = path?;
+        self.filled.push((path.clone(), fields.place(&target::FOLDER_PATH)));
         Some(Destination {
             name: Name::new(entry.name),
             endpoints: vec![path.display().to_string()],

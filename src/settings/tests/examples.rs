@@ -53,6 +53,7 @@ fn shows_true_defaults_in_the_reference() {
             "suffix",
             "gap  ",
             "silence",
+            "bearer",
         ]
         .iter()
         .any(|skipped| line[1.min(line.len())..].starts_with(skipped));

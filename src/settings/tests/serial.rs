@@ -114,3 +114,33 @@ fn changes_ports_at_once_and_names_what_needs_a_restart() {
     let named: Vec<&str> = found.restart.iter().map(String::as_str).collect();
     assert!(found.ports.is_empty() && named.contains(&"a source `bedside`") && named.contains(&"a source `bedboard`"));
 }
+
+#[test]
+fn reads_terminal_servers_and_refuses_what_they_have_themselves() {
+    let bare = site("line = \"9600 8N1\"").replace("line = \"9600 8N1\"\n", "");
+    let on = |port: &str| bare.replace("\"/dev/ttyS0\"", &format!("\"{port}\""));
+    let settings = read_one(&on("tcp://127.0.0.1:4001")).unwrap().settings;
+    assert_eq!(port(&settings).port, Device::Server("127.0.0.1:4001".to_owned()));
+    assert_eq!(port(&settings).gap_max(), Duration::from_secs(2));
+    let accepted = on("tcp://moxa.ward.example:4001")
+        .replace("framing", "plaintext = { accepted_by = \"A. Sample\", until = \"2027-01-31\" }\nframing");
+    assert!(read_one(&accepted).is_ok());
+    for (text, message) in [
+        (on("tcp://moxa.ward.example:4001"), "patient data would cross the network unencrypted"),
+        (on("tcp://moxa.ward.example"), "the port is missing"),
+        (on("rfc2217://127.0.0.1:4001"), "`rfc2217` is not supported"),
+        (on("http://127.0.0.1:4001"), "is no place of a serial line"),
+        (
+            on("tcp://127.0.0.1:4001").replace("framing", "line = \"9600 8N1\"\nframing"),
+            "`line` is for a port of this box",
+        ),
+        (
+            on("tcp://127.0.0.1:4001").replace("framing", "carrier = \"dcd\"\nframing"),
+            "`carrier` is for a port of this box",
+        ),
+        (bare.clone(), "has no `line`"),
+    ] {
+        let told = read_one(&text).unwrap_err().to_string();
+        assert!(told.contains(message), "{message}\n{told}");
+    }
+}

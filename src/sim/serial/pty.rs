@@ -76,13 +76,22 @@ impl Session<'_> {
         }
     }
 
+    /// Writes as much of it as the slave's reader has room for; waits for room for at least one byte. One that is given up
+    /// has written nothing.
+    pub async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            let mut ready = self.0.writable().await?;
+            if let Ok(written) = ready.try_io(|master| Ok(rustix::io::write(master.get_ref(), bytes)?)) {
+                return written;
+            }
+        }
+    }
+
     /// Writes all of it, as fast as the slave's reader lets it.
     pub async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            let mut ready = self.0.writable().await?;
-            if let Ok(written) = ready.try_io(|master| Ok(rustix::io::write(master.get_ref(), bytes)?)) {
-                bytes = bytes.get(written?..).unwrap_or(&[]);
-            }
+            let written = self.write(bytes).await?;
+            bytes = bytes.get(written..).unwrap_or(&[]);
         }
         Ok(())
     }

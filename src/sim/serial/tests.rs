@@ -195,14 +195,14 @@ async fn gets_every_message_through_a_noisy_wire() {
     let noise = Noise { bursts_per_thousand: 500, ..Noise::default() };
     let mut device = Device::start(SerialOptions { noise, ..options(&folder, 30) }).unwrap();
     let mut port = open(device.port());
-    let mut decoder = crate::wire::mllp::Decoder::new(1 << 16);
+    let mut decoder = mllp::Decoder::new(1 << 16);
     let mut bytes = vec![0; 4096];
     let mut accepted = Vec::new();
     while accepted.len() < 30 {
         let count = timeout(PATIENCE, port.read(&mut bytes)).await.unwrap().unwrap();
         decoder.push(&bytes[..count]);
         for event in decoder.by_ref() {
-            let crate::wire::mllp::Event::Frame(payload) = event else { continue };
+            let mllp::Event::Frame(payload) = event else { continue };
             let Some(id) = payload.split(|byte| *byte == b'|').nth(9) else { continue };
             let id = String::from_utf8_lossy(id).into_owned();
             let text = format!("\x0bMSH|^~\\&|P|P|E|E|20261122||ACK|1|T|2.3\rMSA|AA|{id}\r\x1c\r");

@@ -28,7 +28,7 @@ const LONG: Duration = Duration::from_secs(30);
 
 fn port(path: &Path) -> settings::SerialPort {
     settings::SerialPort {
-        port: path.to_owned(),
+        port: Device::Path(path.to_owned()),
         baud: 9600,
         data_bits: 8,
         parity: Parity::None,
@@ -145,7 +145,7 @@ async fn carries_every_byte_value_both_ways_whatever_the_terminal_was_before() {
     let mut hearing = Hearing::new(Instant::now());
     for (data_bits, parity) in [(8, Parity::None), (8, Parity::Odd), (7, Parity::Even)] {
         let settings = settings::SerialPort { data_bits, parity, ..port(&path) };
-        let (stream, _control) = open(&settings).unwrap();
+        let (stream, _control) = open_device(&path, &settings).unwrap();
         let mut port = Port::new(stream, None, settings, (telemetry.link(0), Clock::start()), &mut hearing).unwrap();
         let session = terminal.session().unwrap();
         let all: Vec<u8> = (0..=255).chain((0..=255).rev()).collect();
@@ -172,8 +172,8 @@ async fn sets_every_speed_raw_and_marked_and_keeps_others_out() {
     let _terminal = Terminal::open(&path).unwrap();
     for baud in [1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200] {
         let wanted = settings::SerialPort { baud, stop_bits: 2, flow_control: FlowControl::Hardware, ..port(&path) };
-        let (stream, control) = open(&wanted).unwrap();
-        assert!(open(&wanted).is_err(), "the port is of one process alone");
+        let (stream, control) = open_device(&path, &wanted).unwrap();
+        assert!(open_device(&path, &wanted).is_err(), "the port is of one process alone");
         let line = tcgetattr(&control).unwrap();
         assert_eq!((line.input_speed(), line.output_speed()), (baud, baud));
         assert!(line.control_modes.contains(ControlModes::CRTSCTS | ControlModes::CSTOPB | ControlModes::CLOCAL));
@@ -276,7 +276,7 @@ async fn ignores_the_carrier_of_a_port_without_modem_signals() {
     let telemetry = telemetry();
     let mut hearing = Hearing::new(Instant::now());
     let settings = settings::SerialPort { carrier: Carrier::Dcd, ..port(&path) };
-    let (stream, _control) = open(&settings).unwrap();
+    let (stream, _control) = open_device(&path, &settings).unwrap();
     let mut port = Port::new(stream, None, settings, (telemetry.link(0), Clock::start()), &mut hearing).unwrap();
     assert_eq!(port.carrier, Carrier::Ignore);
     terminal.session().unwrap().write_all(b"x").await.unwrap();
@@ -291,7 +291,7 @@ async fn gives_up_an_answer_that_the_device_does_not_take() {
     let telemetry = telemetry();
     let mut hearing = Hearing::new(Instant::now());
     let settings = settings::SerialPort { write_timeout: Duration::from_millis(100), ..port(&path) };
-    let (stream, _control) = open(&settings).unwrap();
+    let (stream, _control) = open_device(&path, &settings).unwrap();
     let telling = (telemetry.link(0), Clock::start());
     let mut port = Port::new(stream, None, settings.clone(), telling, &mut hearing).unwrap();
     // More than a terminal holds that nobody reads.

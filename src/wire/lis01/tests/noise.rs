@@ -175,3 +175,24 @@ fn a_million_bytes_of_noise_hide_no_message() {
         assert_eq!(sides[0].got, sent, "after {round} thousand bytes times ten");
     }
 }
+
+/// The sender would take an answer to the enquiry for the acknowledgement of its last frame.
+#[test]
+fn an_enquiry_within_noise_inside_a_session_is_not_answered() {
+    let mut host = host();
+    let mut seen = Vec::new();
+    let frames = frames(SHORT);
+    let (last, before) = frames.split_last().unwrap();
+    give(&mut host, b"\x05", &mut seen);
+    before.iter().for_each(|frame| give(&mut host, frame, &mut seen));
+    host.transmit();
+    give(&mut host, b"\xf3p\x05\x9b\xca", &mut seen);
+    assert_eq!(host.transmit(), b"");
+    give(&mut host, last, &mut seen);
+    assert_eq!(host.transmit(), b"\x06");
+    assert_eq!(payloads(&seen), [SHORT]);
+    give(&mut host, b"\x04\x05", &mut seen);
+    frames.iter().for_each(|frame| give(&mut host, frame, &mut seen));
+    assert_eq!(host.transmit(), b"\x06".repeat(4));
+    assert_eq!(payloads(&seen), [SHORT, SHORT]);
+}
