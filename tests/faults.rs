@@ -21,11 +21,15 @@ mod support;
 
 #[path = "corpus/bad_hl7.rs"]
 mod bad_hl7;
+#[path = "corpus/framing.rs"]
+mod bad_wire;
 #[path = "corpus/injection.rs"]
 mod injection;
 
 #[path = "faults/acknowledgements.rs"]
 mod acknowledgements;
+#[path = "faults/bad_framing.rs"]
+mod bad_framing;
 #[path = "faults/bad_input.rs"]
 mod bad_input;
 #[path = "faults/continuation.rs"]
