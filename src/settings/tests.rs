@@ -8,6 +8,7 @@ use super::*;
 use crate::units::limits;
 
 mod broken;
+mod dialed;
 mod examples;
 mod inbound;
 mod refusals;
