@@ -19,6 +19,7 @@ use crate::units::Timestamp;
 
 pub mod folder;
 pub mod half_duplex;
+pub mod hl7_over_http;
 pub mod hllp;
 pub mod lis01;
 pub mod marks;

@@ -40,6 +40,8 @@ mod duplicates;
 mod folder;
 #[path = "faults/framing.rs"]
 mod framing;
+#[path = "faults/http_in.rs"]
+mod http_in;
 #[path = "faults/mllp_destination.rs"]
 mod mllp_destination;
 #[path = "faults/network.rs"]

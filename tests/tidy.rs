@@ -56,6 +56,7 @@ const SHELLS: &[(&str, Uses)] = &[
 /// What pure code never names, as paths or parts of paths.
 const IMPURE: &[&str] = &[
     "actix",
+    "actix_http",
     "actix_rt",
     "actix_web",
     "fail",

@@ -5,6 +5,7 @@
 //! courier            one per destination, on the thread of deliveries
 //! mllp_listener      one per listener \  on the thread of links
 //! mllp_client        one per sender    |
+//! http_listener      one per listener |
 //! serial_port        one per port     |
 //! terminal_server    one per line      |
 //! folder_watch       one per folder   /
@@ -22,6 +23,7 @@ use super::{
     clock::Clock,
     courier::{self, Courier},
     folder_watch::{self, FolderWatcher},
+    http_listener::{self, HttpListener},
     intake::Intake,
     journal::{self, Journal},
     mllp_client::{self, MllpClient},
@@ -70,6 +72,15 @@ pub enum Error {
         #[source]
         source: tls::Error,
     },
+    /// The token of a listener cannot be read.
+    #[error("listener of {name}")]
+    Bearer {
+        /// Which one.
+        name: String,
+        /// Why.
+        #[source]
+        source: http_listener::Error,
+    },
     /// A reader cannot be started.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -109,6 +120,7 @@ pub struct Tree {
     folders: Vec<Addr<FolderWatcher>>,
     clients: Vec<Addr<MllpClient>>,
     terminals: Vec<Addr<TerminalServer>>,
+    servers: Vec<Addr<HttpListener>>,
     reader: Reader,
     clock: Clock,
     stopping: watch::Sender<bool>,
@@ -123,7 +135,7 @@ impl Tree {
         let journal = Journal::new(plan.store.clone()).start();
         let couriers = start_couriers(&plan, &journal)?;
         let stopping = watch::Sender::new(false);
-        let Links { listeners, ports, folders, clients, terminals } = links(&plan, &journal, &stopping)?;
+        let Links { listeners, ports, folders, clients, terminals, servers } = links(&plan, &journal, &stopping)?;
         let names: Vec<String> = plan.settings.destinations.iter().map(|to| to.name.to_string()).collect();
         let shared = Arc::clone(plan.store.shared());
         Watchdog::new(shared, Arc::clone(&plan.telemetry), plan.clock, &names).start();
@@ -135,6 +147,7 @@ impl Tree {
             folders: folders.into_iter().map(FolderWatcher::start).collect(),
             clients: clients.into_iter().map(MllpClient::start).collect(),
             terminals: terminals.into_iter().map(TerminalServer::start).collect(),
+            servers: servers.into_iter().map(HttpListener::start).collect(),
             reader: plan.reader,
             clock: plan.clock,
             stopping,
@@ -165,6 +178,9 @@ impl Tree {
         }
         for terminal in &self.terminals {
             terminal.send(terminal_server::Stop).await.ok();
+        }
+        for server in &self.servers {
+            server.send(http_listener::Stop).await.ok();
         }
         for folder in &self.folders {
             folder.send(folder_watch::Stop).await.ok();
@@ -231,6 +247,7 @@ struct Links {
     folders: Vec<FolderWatcher>,
     clients: Vec<MllpClient>,
     terminals: Vec<TerminalServer>,
+    servers: Vec<HttpListener>,
 }
 
 fn links(plan: &Plan, journal: &Addr<Journal>, stopping: &watch::Sender<bool>) -> Result<Links, Error> {
@@ -258,7 +275,16 @@ fn links(plan: &Plan, journal: &Addr<Journal>, stopping: &watch::Sender<bool>) -
                 links.terminals.push(TerminalServer::new(server.clone(), seed, intake));
             }
             LinkWire::Folder(folder) => links.folders.push(FolderWatcher::new(folder.clone(), intake)),
-            LinkWire::Http(_) => {}
+            LinkWire::Http(server) => {
+                let name = || link.name.to_string();
+                let fails = |source| Error::Tls { name: name(), source };
+                let acceptor = server.tls.as_ref().map(tls::acceptor).transpose().map_err(fails)?;
+                let sockets = plan.sockets.iter().filter(|(of, _)| *of == index);
+                for socket in sockets.filter_map(|(_, socket)| socket.try_clone().ok()) {
+                    let server = HttpListener::new(socket, server.clone(), acceptor.clone(), intake.clone());
+                    links.servers.push(server.map_err(|source| Error::Bearer { name: name(), source })?);
+                }
+            }
             LinkWire::MllpServer(server) => {
                 let fails = |source| Error::Tls { name: link.name.to_string(), source };
                 let acceptor = server.tls.as_ref().map(tls::acceptor).transpose().map_err(fails)?;

@@ -103,6 +103,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         opening(&settings, key, running.as_ref(), &mut findings);
         ports(&settings, running.as_ref(), &mut findings);
         devices(&settings, &mut findings);
+        folders(&settings, &mut findings);
         secrets(&settings, &mut findings);
     }
     let printed = if arguments.access.json { print_json(&findings) } else { data(&findings.text()) };
@@ -362,10 +363,16 @@ fn secrets(settings: &Settings, findings: &mut Findings) {
     const CHECK: &str = "certificate";
     let mut named: Vec<(String, &SecretRef)> = Vec::new();
     for link in &settings.links {
-        let LinkWire::MllpServer(server) = &link.wire else { continue };
-        let Some(tls) = &server.tls else { continue };
-        let secrets = [Some(&tls.certificate), tls.key.as_ref(), tls.client_ca.as_ref()];
-        named.extend(secrets.into_iter().flatten().map(|secret| (format!("link {}", link.name), secret)));
+        let (tls, bearer) = match &link.wire {
+            LinkWire::MllpServer(server) => (server.tls.as_ref(), None),
+            LinkWire::Http(server) => (server.tls.as_ref(), server.bearer.as_ref()),
+            LinkWire::Serial(_) | LinkWire::Folder(_) | LinkWire::MllpClient(_) | LinkWire::TerminalServer(_) => {
+                continue;
+            }
+        };
+        let of_tls = tls.map(|tls| [Some(&tls.certificate), tls.key.as_ref(), tls.client_ca.as_ref()]);
+        let secrets = of_tls.into_iter().flatten().chain([bearer]);
+        named.extend(secrets.flatten().map(|secret| (format!("link {}", link.name), secret)));
     }
     for link in &settings.links {
         let LinkWire::MllpClient(client) = &link.wire else { continue };

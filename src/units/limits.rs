@@ -137,6 +137,8 @@ pub const FOLDER_TIMEOUT: Duration = Duration::from_secs(30);
 pub const HTTP_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of the token that requests over HTTP must bear.
 pub const BEARER_BYTES: (usize, usize) = (16, 512);
+/// Bytes of the bodies that one HTTP listener holds at once; beyond it requests are answered 429.
+pub const HTTP_BYTES_AT_ONCE: usize = 128 << 20;
 /// Pause that a sender over HTTP is asked for while its message cannot be taken.
 pub const HTTP_RETRY_AFTER: Duration = Duration::from_secs(5);
 
