@@ -340,7 +340,7 @@ impl Sockets {
             let listen = match &link.wire {
                 LinkWire::MllpServer(server) => server.listen,
                 LinkWire::Http(server) => server.listen,
-                LinkWire::Serial(_) | LinkWire::TerminalServer(_) | LinkWire::MllpClient(_) | LinkWire::Folder(_) => {
+                LinkWire::Serial(_) | LinkWire::Folder(_) | LinkWire::MllpClient(_) | LinkWire::TerminalServer(_) => {
                     continue;
                 }
             };

@@ -36,6 +36,8 @@ mod bad_input;
 mod continuation;
 #[path = "faults/crash.rs"]
 mod crash;
+#[path = "faults/dialled.rs"]
+mod dialled;
 #[path = "faults/duplicates.rs"]
 mod duplicates;
 #[path = "faults/folder.rs"]

@@ -5,7 +5,7 @@
 //! courier            one per destination, on the thread of deliveries
 //! mllp_listener      one per listener \  on the thread of links
 //! mllp_client        one per sender    |
-//! http_listener      one per listener  |
+//! http_listener      one per listener |
 //! serial_port        one per port     |
 //! terminal_server    one per line      |
 //! folder_watch       one per folder   /
@@ -135,7 +135,7 @@ impl Tree {
         let journal = Journal::new(plan.store.clone()).start();
         let couriers = start_couriers(&plan, &journal)?;
         let stopping = watch::Sender::new(false);
-        let Links { listeners, ports, folders, servers, clients, terminals } = links(&plan, &journal, &stopping)?;
+        let Links { listeners, ports, folders, clients, terminals, servers } = links(&plan, &journal, &stopping)?;
         let names: Vec<String> = plan.settings.destinations.iter().map(|to| to.name.to_string()).collect();
         let shared = Arc::clone(plan.store.shared());
         Watchdog::new(shared, Arc::clone(&plan.telemetry), plan.clock, &names).start();

@@ -366,7 +366,7 @@ fn secrets(settings: &Settings, findings: &mut Findings) {
         let (tls, bearer) = match &link.wire {
             LinkWire::MllpServer(server) => (server.tls.as_ref(), None),
             LinkWire::Http(server) => (server.tls.as_ref(), server.bearer.as_ref()),
-            LinkWire::Serial(_) | LinkWire::TerminalServer(_) | LinkWire::MllpClient(_) | LinkWire::Folder(_) => {
+            LinkWire::Serial(_) | LinkWire::Folder(_) | LinkWire::MllpClient(_) | LinkWire::TerminalServer(_) => {
                 continue;
             }
         };

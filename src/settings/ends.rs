@@ -23,6 +23,7 @@ pub(super) fn assign(entries: &mut [Entry<'_>], found: &mut Complaints) {
     let mut to: Vec<Use<'_>> = flows().filter_map(|flow| flow.fields.word(flow::TO.name)).collect();
     to.extend(entries.iter().filter_map(|entry| entry.fields.inner_word("application_ack", flow::TO.name)));
     for entry in entries {
+        refuse_two_ways(entry, found);
         let Some(section) = as_destination(entry) else { continue };
         let find = |uses: &[Use<'_>]| uses.iter().find(|(name, _)| *name == entry.name).map(|(_, place)| place.clone());
         let is_open = !entry.fields.has(&target::ROLE);
@@ -58,6 +59,20 @@ fn as_destination(entry: &Entry<'_>) -> Option<&'static Section> {
         return Some(&target::MLLP_DELIVER);
     }
     entry.fields.has(&target::CONNECT).then_some(&target::MLLP_CONNECT)
+}
+
+/// A table listens or connects.
+fn refuse_two_ways(entry: &Entry<'_>, found: &mut Complaints) {
+    let fields = &entry.fields;
+    if entry.section.kind != link::MLLP.kind || !fields.has(&target::CONNECT) || !fields.has(&link::MLLP_LISTEN) {
+        return;
+    }
+    let (connect, listen) = (fields.key_place(&target::CONNECT), fields.key_place(&link::MLLP_LISTEN));
+    let message = format!("{} cannot both listen and connect", fields.title);
+    let complaint = Complaint::new(connect.clone(), message).also(listen.clone(), "it listens here");
+    found.push(complaint.help("keep one of the two keys, or write a table for each"));
+    found.settle(&connect);
+    found.settle(&listen);
 }
 
 fn complain_of_both(entry: &Entry<'_>, from: Place, to: Place, found: &mut Complaints) {

@@ -9,6 +9,7 @@ use crate::units::limits;
 
 mod broken;
 mod content;
+mod dialed;
 mod examples;
 mod inbound;
 mod refusals;

@@ -60,8 +60,9 @@ impl Peer {
         Ok(Self { stream, answers: Decoder::new(1 << 20) })
     }
 
-    /// Over a connection that was made.
+    /// Takes over a connection that was opened by the other side.
     pub(crate) fn over(stream: TcpStream) -> Self {
+        stream.set_nodelay(true).unwrap();
         Self { stream, answers: Decoder::new(1 << 20) }
     }
 

@@ -102,3 +102,56 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Raw<'_, S> {
         Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
+    use super::*;
+    use crate::{
+        settings::{Duplex, Known, Redial, read},
+        telemetry::{Build, Telemetry},
+        units::Timestamp,
+    };
+
+    fn telemetry() -> Telemetry {
+        let site = "version = 1\n[gurney]\nsite = \"s\"\nnode = \"n\"\n[store]\npath = \"/x/store\"\nkey_file = \"/x/k\"\nlimit = \"1 GB\"\n\
+            [serial.b]\nport = \"tcp://127.0.0.1:1\"\nframing = \"mllp\"\n[http.p]\nurl = \"http://127.0.0.1:1/\"\n\
+            [flow.f]\nfrom = \"b\"\non = [\"*\"]\nto = \"p\"\nmapping = \"raw\"\npattern = \"event\"\ntarget = \"5 s\"\nowner = \"T\"\nescalate = [\"t\"]\n";
+        let known = Known { maps: &[], profiles: &[], now: Timestamp(0) };
+        let settings = read(&[("gurney.toml".to_owned(), site.to_owned())], &known)
+            .unwrap_or_else(|faults| panic!("{faults}"))
+            .settings;
+        Telemetry::new(&settings, Build { version: "0", revision: "0", schema: 0 }).unwrap()
+    }
+
+    #[tokio::test]
+    async fn gives_up_what_the_terminal_server_does_not_take_in_time() {
+        let telemetry = telemetry();
+        let mut hearing = Hearing::new(Instant::now());
+        let settings = TerminalServer {
+            peer: "127.0.0.1:1".to_owned(),
+            redial: Redial { first: Duration::ZERO, at_most: Duration::ZERO, failures: 1 },
+            gap: limits::SERIAL_GAP_MIN,
+            silence: None,
+            write_timeout: Duration::from_millis(50),
+            duplex: Duplex::Full,
+        };
+        let (ours, mut theirs) = duplex(8);
+        let mut raw = Raw::new(ours, &settings, (telemetry.link(0), Clock::start()), &mut hearing);
+        theirs.write_all(b"\xff\xff\0").await.unwrap();
+        let mut bytes = [0; 8];
+        assert_eq!(raw.read(&mut bytes).await.unwrap(), 3);
+        assert!(bytes.starts_with(b"\xff\xff\0"), "bytes are not marked as those of a device are: {bytes:?}");
+
+        assert_eq!(raw.write(b"12345678more").await.unwrap(), 8);
+        let error = raw.write(b"more").await.unwrap_err();
+        assert!(error.get_ref().unwrap().is::<Stalled>(), "{error}");
+        let stalls = telemetry.gather().unwrap();
+        assert!(stalls.contains("gurney_serial_stalls_total{interface=\"b\"} 1"), "{stalls}");
+        theirs.read_exact(&mut bytes).await.unwrap();
+        assert_eq!(raw.write(b"more").await.unwrap(), 4, "what is taken again goes on");
+    }
+}

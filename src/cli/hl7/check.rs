@@ -267,7 +267,7 @@ fn clock_findings(message: &Message<'_>, zone: &TimeZone) -> Vec<String> {
                 Some(when) if when.clock() == Clock::Repeated => "comes twice at a change of clocks; read as the first",
                 _ => continue,
             };
-            let name = String::from_utf8_lossy(&segment.name()).into_owned();
+            let name = String::from_utf8_lossy(segment.name()).into_owned();
             found.push(format!("{name}-{number}: the local time {what}"));
         }
     }

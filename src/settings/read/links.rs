@@ -153,7 +153,9 @@ impl Reader<'_> {
         if let Some(PortAddress::Tcp(peer)) = &port {
             return self.terminal_server(entry, peer, framing);
         }
-        if !fields.has(&link::LINE) {
+        // A port that cannot be read may be one that needs no line.
+        let may_be_device = port.is_some() || !fields.has(&link::PORT);
+        if may_be_device && !fields.has(&link::LINE) {
             fields.complain_of_absence(&link::LINE, "both ends of a serial line must agree on it", &mut self.found);
         }
         if fields.has(&PLAINTEXT) {
