@@ -75,10 +75,7 @@ impl Pattern {
                 .and_then(|at| name.get(at..))
                 .is_some_and(|tail| tail.eq_ignore_ascii_case(end))
         };
-        !name.starts_with(b".")
-            && name.len() <= NAME_BYTES_MAX
-            && !NEVER.iter().any(|end| ends(end))
-            && self.matches(name)
+        !name.starts_with(b".") && name.len() <= NAME_BYTES_MAX && !NEVER.iter().any(ends) && self.matches(name)
     }
 
     /// As it was written.
