@@ -46,7 +46,7 @@ const SHELLS: &[(&str, Uses)] = &[
     ("credentials", Only(&["settings"])),
     ("store", Pure(&["credentials"])),
     ("uplink", Pure(&["credentials"])),
-    ("actors", Pure(&["store", "telemetry", "uplink"])),
+    ("actors", Pure(&["credentials", "store", "telemetry", "uplink"])),
     ("web", Pure(&["actors", "store", "telemetry"])),
     ("sim", Pure(&[])),
     ("node", All),

@@ -218,7 +218,8 @@ impl Shared {
         if let Some(state) = &state {
             state.end(Instant::now());
         }
-        let is_last = *stopping.borrow();
+        // Links are told one after the other; the box as a whole stops before.
+        let is_last = *stopping.borrow() || *self.intake.stopping.borrow();
         match answer {
             Ok(answer) => answer.respond(is_last),
             Err(refusal) => {

@@ -56,7 +56,7 @@ impl Watched {
     }
 
     async fn has(&self, name: &str) {
-        until_so(&format!("{name} is there"), async || self.folder.join(name).exists()).await;
+        until_so(&format!("{name} is there"), async || self.folder.join(name).try_exists().unwrap()).await;
     }
 
     /// No file waits, and none is being written.
@@ -64,7 +64,7 @@ impl Watched {
         until_so("the folder is empty", async || self.names("").is_empty()).await;
     }
 
-    async fn is_drained(self, daemon: Daemon, ids: &[String]) {
+    async fn drained(self, daemon: Daemon, ids: &[String]) {
         drained(&self.site, daemon, ids, &self.platform).await;
     }
 }
@@ -120,7 +120,7 @@ async fn takes_files_in_order_and_writes_their_acknowledgements_beside_them() {
     };
     until("all five are delivered", async || (arrived().len() == 5).then_some(())).await;
     assert_eq!(arrived(), ids);
-    watched.is_drained(daemon, &ids).await;
+    watched.drained(daemon, &ids).await;
 }
 
 #[tokio::test]
@@ -167,7 +167,7 @@ async fn says_beside_a_refused_file_why_it_was_refused() {
         1
     );
     // What of a refused file was good is delivered.
-    watched.is_drained(daemon, &[id(3)]).await;
+    watched.drained(daemon, &[id(3)]).await;
 }
 
 #[tokio::test]
@@ -180,7 +180,7 @@ async fn deletes_what_is_taken_where_the_site_says_so() {
         until_so("it is acknowledged", async || watched.text("done/same-name.hl7.ack").contains(&id(number))).await;
     }
     assert_eq!(watched.names("done"), ["same-name.hl7.ack"]);
-    watched.is_drained(daemon, &[id(1), id(2), id(3)]).await;
+    watched.drained(daemon, &[id(1), id(2), id(3)]).await;
 }
 
 #[tokio::test]
@@ -200,16 +200,16 @@ async fn reports_a_folder_that_is_gone_and_goes_on_when_it_is_back() {
     fs::rename(watched.site.folder().join("away"), &watched.folder).unwrap();
     until_so("it is ready again", async || daemon.is_ready().await).await;
     assert_eq!(watched.site.log().matches("link down").count(), 2, "{}", watched.site.log());
-    watched.is_drained(daemon, &[id(1)]).await;
+    watched.drained(daemon, &[id(1)]).await;
 }
 
 /// A file that cannot be put away must not be taken over and over.
 #[tokio::test]
 async fn takes_nothing_while_it_cannot_put_files_away() {
     let watched = Watched::new("").await;
-    // A shelf on which every name of the file is one of a folder: even root cannot write there.
     let daemon = Daemon::start(&watched.site).await;
-    until_so("the shelves are made", async || watched.folder.join("done").exists()).await;
+    until_so("the shelves are made", async || watched.folder.join("done").try_exists().unwrap()).await;
+    // A folder where the sidecar goes: even root cannot write it.
     fs::create_dir_all(watched.folder.join("done/a.hl7.ack/full")).unwrap();
     watched.put("a.hl7", &message(1));
     until_so("the link is down", async || daemon.readiness().await.contains("link drop: down")).await;
@@ -221,7 +221,7 @@ async fn takes_nothing_while_it_cannot_put_files_away() {
     watched.has("done/b.hl7").await;
     assert_eq!(received().await, 2);
     assert_eq!(watched.names("done"), ["a.hl7", "a.hl7.ack", "b.hl7", "b.hl7.ack"]);
-    watched.is_drained(daemon, &[id(1), id(2)]).await;
+    watched.drained(daemon, &[id(1), id(2)]).await;
 }
 
 /// Dies at one step of the way of files, each time after another number of passes.
@@ -254,7 +254,7 @@ async fn is_complete(watched: Watched, written: usize) {
         assert!(ack.contains(&format!("MSA|AA|{id}")), "{ack}");
     }
     assert!(watched.names("error").is_empty());
-    watched.is_drained(daemon, &ids).await;
+    watched.drained(daemon, &ids).await;
 }
 
 /// A test for each place at which the process can be made to die with a file under way.

@@ -86,12 +86,13 @@ impl Folder {
     /// Opens the folder, and makes its shelves where they are missing.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let files = rustix::fs::open(path, FOLDER, Mode::empty())?;
-        let shelf = |shelf: Shelf| {
-            match rustix::fs::mkdirat(&files, shelf.name(), Mode::from_raw_mode(0o750)) {
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(error) => return Err(error),
+        let flags = FOLDER | OFlags::NOFOLLOW;
+        let shelf = |shelf: Shelf| match rustix::fs::openat(&files, shelf.name(), flags, Mode::empty()) {
+            Err(Errno::NOENT) => {
+                rustix::fs::mkdirat(&files, shelf.name(), Mode::from_raw_mode(0o750))?;
+                rustix::fs::openat(&files, shelf.name(), flags, Mode::empty())
             }
-            rustix::fs::openat(&files, shelf.name(), FOLDER | OFlags::NOFOLLOW, Mode::empty())
+            opened => opened,
         };
         Ok(Self { done: shelf(Shelf::Done)?, error: shelf(Shelf::Error)?, files })
     }
@@ -247,9 +248,12 @@ fn write(shelf: &OwnedFd, name: &[u8], bytes: &[u8]) -> io::Result<()> {
 /// Renames without overwriting; file servers that cannot promise that are asked before.
 fn rename(from: &OwnedFd, old: &[u8], to: &OwnedFd, new: &[u8]) -> io::Result<()> {
     match rustix::fs::renameat_with(from, old, to, new, RenameFlags::NOREPLACE) {
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
-        done => return Ok(done?),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => rename_where_free(from, old, to, new),
+        done => Ok(done?),
     }
+}
+
+fn rename_where_free(from: &OwnedFd, old: &[u8], to: &OwnedFd, new: &[u8]) -> io::Result<()> {
     match rustix::fs::statat(to, new, AtFlags::SYMLINK_NOFOLLOW) {
         Err(Errno::NOENT) => Ok(rustix::fs::renameat(from, old, to, new)?),
         Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),

@@ -152,6 +152,22 @@ fn overwrites_no_file_on_a_shelf() {
     assert_eq!(place.names("done").len(), 6);
 }
 
+/// File servers have no rename that never overwrites.
+#[test]
+fn overwrites_no_file_on_a_file_server_either() {
+    let place = Place::new();
+    place.put("a.hl7", b"new");
+    fs::write(place.at("done/a.hl7"), b"old").unwrap();
+    let Folder { files, done, .. } = &place.opened;
+    let taken = rename_where_free(files, b"a.hl7", done, b"a.hl7").unwrap_err();
+    assert_eq!(taken.kind(), io::ErrorKind::AlreadyExists);
+    rename_where_free(files, b"a.hl7", done, b"b.hl7").unwrap();
+    assert_eq!(
+        [fs::read(place.at("done/a.hl7")).unwrap(), fs::read(place.at("done/b.hl7")).unwrap()],
+        [b"old", b"new"]
+    );
+}
+
 #[test]
 fn writes_sidecars_anew_that_a_crash_left() {
     let place = Place::new();
