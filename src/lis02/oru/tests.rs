@@ -1,3 +1,5 @@
+//! The report of every kind of message, value by value.
+
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use jiff::tz::TimeZone;
