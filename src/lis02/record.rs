@@ -144,6 +144,11 @@ impl<'a> Record<'a> {
         Part::new(bytes, delimiters)
     }
 
+    /// How many fields it has.
+    pub fn field_count(&self) -> usize {
+        memchr::memchr_iter(self.delimiters.field, self.line).count().saturating_add(1)
+    }
+
     /// The place of a field of it.
     pub fn place(&self, field: u16) -> Place {
         Place { record: Some(self.kind), number: self.number, field }

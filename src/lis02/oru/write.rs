@@ -34,10 +34,7 @@ struct Test<'o, 'm, 'a> {
 
 impl<'m, 'a> Writer<'m, 'a> {
     pub(super) fn new(message: &'m Message<'a>, context: &'m Context<'m>) -> Self {
-        let is_utf_8 = message.records().iter().all(|record| Encoding::UTF_8.fits(record.bytes()));
-        // The standard's set is ISO 8859-1; windows-1252 has the same letters.
-        let guess = if is_utf_8 { Encoding::UTF_8 } else { Encoding::WINDOWS_1252 };
-        Self { message, context, encoding: context.encoding.unwrap_or(guess), out: Vec::new() }
+        Self { message, context, encoding: message.encoding(context.encoding), out: Vec::new() }
     }
 
     pub(super) fn write(mut self) -> Written<Vec<u8>> {
