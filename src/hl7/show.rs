@@ -187,6 +187,7 @@ fn segment_name(segment: &Segment<'_>, masking: Masking, charset: &Charset) -> S
     if plain { text.into_owned() } else { hide(text, masking) }
 }
 
+/// A value as it may be shown.
 pub fn hide(text: Cow<'_, str>, masking: Masking) -> String {
     match masking {
         Masking::Clear => text.into_owned(),

@@ -17,10 +17,10 @@ pub fn lay_out(message: &Message<'_>, masking: Masking, configured: Option<Encod
 fn lay_out_record(record: &Record<'_>, masking: Masking, encoding: Encoding) -> SegmentLayout {
     let kind = record.kind();
     let mut fields = Vec::new();
-    for number in 1..=record.field_count() {
+    for (number, field) in record.fields() {
         let masking = if kind.is_open(number) { Masking::Clear } else { masking };
         let said = |part: Part<'_>| hide(encoding.decode(&part.text()).into_owned().into(), masking);
-        for (repetition, part) in (1..).zip(record.field(number).repetitions()).filter(|(_, part)| !part.is_absent()) {
+        for (repetition, part) in (1..).zip(field.repetitions()).filter(|(_, part)| !part.is_absent()) {
             let place = format!("{}/{}-{number}", kind.letter(), record.number());
             let parts = (1..).zip(part.components()).filter(|(_, part)| !part.is_absent());
             let components: Vec<_> = parts
