@@ -21,18 +21,21 @@
 //! Bounds: [`limits::LIS02_RECORDS_MAX`], [`limits::LIS02_FIELDS_MAX`]; a message is no longer than its link's frame.
 //! Work is linear in the bytes.
 
-use crate::units::limits;
+use crate::{hl7::Encoding, units::limits};
 
 mod error;
+mod names;
 mod order;
 mod oru;
 mod part;
 mod record;
+mod show;
 
 pub use error::{Fault, Finding, Oddity, ParseError, Place};
 pub use oru::{Context, Outcome, Reason, Refusal, report};
 pub use part::{Delimiters, Part};
 pub use record::{Kind, Record, Termination};
+pub use show::lay_out;
 
 use order::Order;
 
@@ -122,6 +125,13 @@ impl<'a> Message<'a> {
     /// H-5, the sender's name or id; empty where there is none.
     pub fn sender(&self) -> &'a [u8] {
         self.header().map_or(&[], |header| header.field(5).bytes())
+    }
+
+    /// The character set of its values: the link's own; else UTF-8 where all of it is, or what the standard says, ISO 8859-1,
+    /// whose letters are those of windows-1252.
+    pub fn encoding(&self, configured: Option<Encoding>) -> Encoding {
+        let is_utf_8 = || self.records.iter().all(|record| Encoding::UTF_8.fits(record.bytes()));
+        configured.unwrap_or_else(|| if is_utf_8() { Encoding::UTF_8 } else { Encoding::WINDOWS_1252 })
     }
 
     /// L-3.

@@ -127,7 +127,9 @@ fn verdict(link: usize, made: Result<Outcome, Refusal>) -> RouteVerdict {
     let (reason, detail) = (refusal.reason.as_str(), refusal.to_string());
     match refusal.reason {
         Reason::UnmappedCode => RouteVerdict::Quarantine { reason, detail },
-        Reason::MissingField | Reason::UnreadableValue | Reason::BrokenOff => RouteVerdict::Hold { reason, detail },
+        Reason::MissingField | Reason::UnreadableValue | Reason::BrokenOff | Reason::TooLarge => {
+            RouteVerdict::Hold { reason, detail }
+        }
     }
 }
 

@@ -87,6 +87,8 @@ pub enum Reason {
     UnreadableValue,
     /// Its sender or receiver broke the message off.
     BrokenOff,
+    /// The report would be larger than a message may be.
+    TooLarge,
 }
 
 impl Reason {
@@ -97,6 +99,7 @@ impl Reason {
             Self::MissingField => "missing-field",
             Self::UnreadableValue => "unreadable-value",
             Self::BrokenOff => "broken-off",
+            Self::TooLarge => "too-large",
         }
     }
 }

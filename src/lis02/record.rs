@@ -139,9 +139,16 @@ impl<'a> Record<'a> {
             // H-2 is the delimiters; what follows the letter is the field delimiter itself.
             _ => self.line.split(|byte| *byte == self.delimiters.field).nth(number - 1).unwrap_or_default(),
         };
-        let delimiters =
-            if (self.kind, number) == (Kind::Header, 2) { self.delimiters.literal() } else { self.delimiters };
-        Part::new(bytes, delimiters)
+        Part::new(bytes, delimiters_of(self.kind, number, self.delimiters))
+    }
+
+    /// Its fields in order, each with its number.
+    pub fn fields(&self) -> impl Iterator<Item = (usize, Part<'a>)> + use<'a> {
+        let (kind, delimiters) = (self.kind, self.delimiters);
+        let fields = self.line.split(move |byte| *byte == delimiters.field);
+        (1..)
+            .zip(fields)
+            .map(move |(number, bytes)| (number, Part::new(bytes, delimiters_of(kind, number, delimiters))))
     }
 
     /// The place of a field of it.
@@ -167,6 +174,11 @@ impl<'a> Record<'a> {
             _ => Termination::Unknown,
         }
     }
+}
+
+/// H-2 is the delimiters themselves, so nothing in it is split.
+fn delimiters_of(kind: Kind, number: usize, delimiters: Delimiters) -> Delimiters {
+    if (kind, number) == (Kind::Header, 2) { delimiters.literal() } else { delimiters }
 }
 
 impl std::fmt::Debug for Record<'_> {

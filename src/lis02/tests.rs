@@ -1,3 +1,5 @@
+//! Reading messages of records: the corpora, addresses, escapes, numbers, and whatever else may come.
+
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use proptest::prelude::*;

@@ -46,6 +46,8 @@ pub const LIS01_ABORTS_WITHIN: Duration = Duration::from_secs(600);
 pub const LIS02_RECORDS_MAX: usize = 100_000;
 /// Fields of one LIS02 record; a message with more in one is refused.
 pub const LIS02_FIELDS_MAX: usize = 10_000;
+/// Largest HL7 message that is made of a LIS02 message: what an order says is repeated with each of its tests.
+pub const LIS02_REPORT_BYTES_MAX: usize = 64 << 20;
 /// Oddities of one LIS02 message that are listed; the rest is only counted.
 pub const LIS02_FINDINGS_MAX: usize = 100;
 /// Silence after which an odd end of a frame counts as its end (FS without CR).

@@ -1,3 +1,5 @@
+//! What is understood of messages that are not HL7, and what is decided on them.
+
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::sync::Arc;

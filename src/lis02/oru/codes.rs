@@ -46,13 +46,16 @@ const fn care(code: u8) -> u8 {
     }
 }
 
-/// OBR-25: O-26, or what all results of the test are.
-pub(super) fn order_status(order: &Record<'_>, results: &[u8]) -> Option<u8> {
-    let reported = order.field(26).component(1);
-    match reported.bytes().trim_ascii() {
-        [letter] if b"OCPFXIYZ".contains(&letter.to_ascii_uppercase()) => return Some(letter.to_ascii_uppercase()),
-        _ => {}
+/// OBR-25 as the order says it: O-26.
+pub(super) fn reported_status(order: &Record<'_>) -> Option<u8> {
+    match order.field(26).component(1).bytes().trim_ascii() {
+        [letter] => Some(letter.to_ascii_uppercase()).filter(|letter| b"OCPFXIYZ".contains(letter)),
+        _ => None,
     }
+}
+
+/// OBR-25 where the order does not say it: what all results of the test are.
+pub(super) fn common_status(results: &[u8]) -> Option<u8> {
     let first = *results.first()?;
     results.iter().all(|status| *status == first).then_some(first)
 }
@@ -68,10 +71,9 @@ pub(super) fn processing_id(header: &Record<'_>) -> Result<u8, Refusal> {
     }
 }
 
-/// Whether an O record is of a control: its action code, or the processing id of the message.
-pub(super) fn is_control(order: &Record<'_>, header: &Record<'_>) -> bool {
-    let says_q = |part: Part<'_>| part.repetitions().any(|code| code.bytes().trim_ascii().eq_ignore_ascii_case(b"Q"));
-    says_q(order.field(12)) || says_q(header.field(12))
+/// Whether an O record is of a control, by its action code, or an H record of a message of controls, by its processing id.
+pub(super) fn is_control(record: &Record<'_>) -> bool {
+    record.field(12).repetitions().any(|code| code.bytes().trim_ascii().eq_ignore_ascii_case(b"Q"))
 }
 
 /// NTE-2 (table 0105): C-3, who says it.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// A segment: its fields by their numbers, as they are written.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Segment {
     name: &'static str,
     fields: BTreeMap<usize, Vec<u8>>,

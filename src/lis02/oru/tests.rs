@@ -1,3 +1,5 @@
+//! The report of every kind of message, value by value.
+
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use jiff::tz::TimeZone;
@@ -252,6 +254,25 @@ fn refuses_what_was_broken_off_and_passes_over_what_has_no_results() {
     for raw in ["H|\\^&\rL|1\r", "H|\\^&\rQ|1|^S\rL|1\r", "H|\\^&\rP|1\rO|1|S||^^^A\rL|1\r", "H|\\^&\rM|1|x\rL|1|T\r"] {
         assert_eq!(made(raw.as_bytes()), Ok(Outcome::NotApplicable), "{raw}");
     }
+}
+
+#[test]
+fn bounds_a_report_whose_order_is_repeated_with_each_test() {
+    let order = format!("O|1|S-1||{}{}", "|".repeat(9), "x".repeat(1 << 20));
+    let results: String = (1..=200).map(|test| format!("R|{test}|^^^T{test}|1|||||F\r")).collect();
+    let raw = format!("H|\\^&\rP|1\r{order}\r{results}L|1\r");
+    assert!(refused(&raw).starts_with("too-large O/1-1"));
+    let fewer = raw.split_inclusive('\r').filter(|line| !line.starts_with("R|") || line.len() < 22).take(20);
+    let fewer: String = fewer.chain(["L|1\r"]).collect();
+    assert_eq!(lines(&fewer).iter().filter(|line| line.starts_with("OBR")).count(), 17);
+}
+
+/// Comments on an order stand behind its first test only.
+#[test]
+fn says_a_comment_once() {
+    let raw = "H|\\^&\rP|1\rO|1|S-1||\rC|1|L|add-on|G\rR|1|^^^K|4|||||F\rR|2|^^^NA|140|||||F\rL|1\r";
+    let names: Vec<String> = lines(raw).iter().map(|line| line.chars().take(3).collect()).collect();
+    assert_eq!(names, ["MSH", "OBR", "NTE", "OBX", "SPM", "OBR", "OBX", "SPM"]);
 }
 
 #[test]

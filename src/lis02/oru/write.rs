@@ -4,14 +4,14 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use super::{
     Context, Message, Part, Reason, Record, Refusal,
-    codes::{comment_source, is_control, is_number, order_status, processing_id, result_status},
+    codes::{comment_source, common_status, is_control, is_number, processing_id, reported_status, result_status},
     groups::{self, Order, Patient, patients},
     segment::{Segment, joined},
     time,
 };
 use crate::{
     hl7::{Delimiters, Encoding, ack::time_text, escape},
-    units::Timestamp,
+    units::{Timestamp, limits},
 };
 
 /// Bytes of a value of type ST (HL7 v2.5.1 2A.3.75).
@@ -23,7 +23,19 @@ pub(super) struct Writer<'m, 'a> {
     message: &'m Message<'a>,
     context: &'m Context<'m>,
     encoding: Encoding,
+    /// Whether the whole message is quality control.
+    is_control: bool,
     out: Vec<u8>,
+}
+
+/// What the tests of one order have in common.
+struct Common {
+    obr: Segment,
+    specimen: Segment,
+    /// OBR-25, where the order says it.
+    status: Option<u8>,
+    /// OBX-14.
+    collected_at: Vec<u8>,
 }
 
 /// An OBR: the test, and its results.
@@ -34,10 +46,8 @@ struct Test<'o, 'm, 'a> {
 
 impl<'m, 'a> Writer<'m, 'a> {
     pub(super) fn new(message: &'m Message<'a>, context: &'m Context<'m>) -> Self {
-        let is_utf_8 = message.records().iter().all(|record| Encoding::UTF_8.fits(record.bytes()));
-        // The standard's set is ISO 8859-1; windows-1252 has the same letters.
-        let guess = if is_utf_8 { Encoding::UTF_8 } else { Encoding::WINDOWS_1252 };
-        Self { message, context, encoding: context.encoding.unwrap_or(guess), out: Vec::new() }
+        let encoding = message.encoding(context.encoding);
+        Self { message, context, encoding, is_control: message.header().is_some_and(is_control), out: Vec::new() }
     }
 
     pub(super) fn write(mut self) -> Written<Vec<u8>> {
@@ -45,7 +55,7 @@ impl<'m, 'a> Writer<'m, 'a> {
         let (mut notes, patients) = patients(self.message);
         let has_results = |patient: &&Patient<'_, '_>| patient.orders.iter().any(|order| !order.results.is_empty());
         for (number, patient) in (1_usize..).zip(patients.iter().filter(has_results)) {
-            self.patient(header, number, patient, &mut notes)?;
+            self.patient(number, patient, &mut notes)?;
         }
         let body = std::mem::take(&mut self.out);
         let mut msh = self.header(header)?;
@@ -77,7 +87,6 @@ impl<'m, 'a> Writer<'m, 'a> {
 
     fn patient(
         &mut self,
-        header: &Record<'_>,
         number: usize,
         patient: &Patient<'m, 'a>,
         message_notes: &mut Vec<&'m Record<'a>>,
@@ -95,9 +104,15 @@ impl<'m, 'a> Writer<'m, 'a> {
         }
         let mut number = 0;
         for order in patient.orders.iter().filter(|order| !order.results.is_empty()) {
+            let common = self.common(order.record)?;
+            notes.extend(&order.notes);
             for test in tests(order) {
                 number += 1;
-                self.test(header, number, order, &test, &std::mem::take(&mut notes))?;
+                self.test(number, &common, &test, &std::mem::take(&mut notes))?;
+                if self.out.len() > limits::LIS02_REPORT_BYTES_MAX {
+                    let why = "the report would be larger than any message may be";
+                    return Err(Refusal::new(Reason::TooLarge, order.record.place(1), why));
+                }
             }
         }
         Ok(())
@@ -134,46 +149,45 @@ impl<'m, 'a> Writer<'m, 'a> {
         pv1
     }
 
-    fn test(
-        &mut self,
-        header: &Record<'_>,
-        number: usize,
-        order: &Order<'m, 'a>,
-        test: &Test<'_, 'm, 'a>,
-        notes: &[&Record<'_>],
-    ) -> Written {
-        let record = order.record;
-        let statuses: Vec<u8> =
-            test.results.iter().map(|result| result_status(result.record)).collect::<Result<_, _>>()?;
-        let (placer, filler) = (self.value(record.field(3).component(1)), self.value(record.field(4).component(1)));
+    /// What all tests of an order have in common. Read once: an order may have as many tests as records.
+    fn common(&self, order: &Record<'_>) -> Written<Common> {
+        let (placer, filler) = (self.value(order.field(3).component(1)), self.value(order.field(4).component(1)));
         let mut obr = Segment::new("OBR");
-        obr.set(1, number.to_string());
-        obr.set(3, if filler.is_empty() { placer.clone() } else { filler.clone() });
         obr.set(2, placer.clone());
-        obr.set(4, self.test_id(test.id).0);
+        obr.set(3, if filler.is_empty() { placer.clone() } else { filler.clone() });
         for (field, from) in [(6, 7), (7, 8), (8, 9), (14, 15), (22, 23)] {
-            obr.set(field, self.time(record, from)?);
+            obr.set(field, self.time(order, from)?);
         }
-        obr.set(10, self.composite(record.field(11), &[1, 2, 3]));
-        obr.set(13, self.flat(record.field(14)));
-        obr.set(16, self.composite(record.field(17), &[1, 2, 3, 4, 5, 6]));
-        obr.set(17, self.composite(record.field(18), &[1]));
-        obr.set(25, order_status(record, &statuses).into_iter().collect::<Vec<u8>>());
-        let priority = self.value(record.field(6).component(1));
+        obr.set(10, self.composite(order.field(11), &[1, 2, 3]));
+        obr.set(13, self.flat(order.field(14)));
+        obr.set(16, self.composite(order.field(17), &[1, 2, 3, 4, 5, 6]));
+        obr.set(17, self.composite(order.field(18), &[1]));
+        let priority = self.value(order.field(6).component(1));
         if !priority.is_empty() {
             obr.set(27, [b"^^^^^", priority.as_slice()].concat());
         }
+        let specimen = self.specimen(order, [placer, filler])?;
+        Ok(Common { obr, specimen, status: reported_status(order), collected_at: self.time(order, 8)? })
+    }
+
+    fn test(&mut self, number: usize, common: &Common, test: &Test<'_, 'm, 'a>, notes: &[&Record<'_>]) -> Written {
+        let statuses: Vec<u8> =
+            test.results.iter().map(|result| result_status(result.record)).collect::<Result<_, _>>()?;
+        let mut obr = common.obr.clone();
+        obr.set(1, number.to_string());
+        obr.set(4, self.test_id(test.id).0);
+        let status = common.status.or_else(|| common_status(&statuses));
+        obr.set(25, status.into_iter().collect::<Vec<u8>>());
         obr.write(&mut self.out);
-        let notes: Vec<_> = notes.iter().chain(&order.notes).copied().collect();
-        self.notes(&notes);
+        self.notes(notes);
         for (number, (result, status)) in (1_usize..).zip(test.results.iter().zip(statuses)) {
-            self.result(number, record, result, status)?;
+            self.result(number, common, result, status)?;
         }
-        self.specimen(header, record, [placer, filler])?.write_unless_empty(&mut self.out);
+        common.specimen.write_unless_empty(&mut self.out);
         Ok(())
     }
 
-    fn result(&mut self, number: usize, order: &Record<'_>, result: &groups::Result<'m, 'a>, status: u8) -> Written {
+    fn result(&mut self, number: usize, common: &Common, result: &groups::Result<'m, 'a>, status: u8) -> Written {
         let record = result.record;
         let (id, sub_id) = self.test_id(record.field(3));
         if id.is_empty() {
@@ -199,7 +213,7 @@ impl<'m, 'a> Writer<'m, 'a> {
         obx.set(8, self.repeated(record.field(7)));
         obx.set(10, self.repeated(record.field(8)));
         obx.set(11, vec![status]);
-        obx.set(14, self.time(order, 8)?);
+        obx.set(14, common.collected_at.clone());
         let people = record.field(11).repetitions().next().into_iter().flat_map(|field| field.components());
         obx.set(16, joined(people.map(|person| self.value(person)).collect(), b'~'));
         obx.set(18, self.value(record.field(14).component(1)));
@@ -210,13 +224,13 @@ impl<'m, 'a> Writer<'m, 'a> {
         Ok(())
     }
 
-    fn specimen(&self, header: &Record<'_>, order: &Record<'_>, [placer, filler]: [Vec<u8>; 2]) -> Written<Segment> {
+    fn specimen(&self, order: &Record<'_>, [placer, filler]: [Vec<u8>; 2]) -> Written<Segment> {
         let mut spm = Segment::new("SPM");
         spm.set(2, joined(vec![placer, filler], b'^'));
         let descriptor = order.field(16);
         spm.set(4, self.value(descriptor.component(1)));
         spm.set(8, self.value(descriptor.component(2)));
-        if is_control(order, header) {
+        if self.is_control || is_control(order) {
             spm.set(11, "Q^^HL70369");
         }
         if spm.is_empty() {
