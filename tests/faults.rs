@@ -48,3 +48,6 @@ mod power;
 mod standards;
 #[path = "faults/start.rs"]
 mod start;
+
+#[path = "peers/peers.rs"]
+mod peers;
