@@ -62,3 +62,6 @@ mod standards;
 mod start;
 #[path = "faults/terminal_server.rs"]
 mod terminal_server;
+
+#[path = "peers/peers.rs"]
+mod peers;
