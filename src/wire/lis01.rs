@@ -179,7 +179,7 @@ enum Phase {
 /// let (mut host, now) = (Lis01::new(Options::new(Role::Host, 1 << 20)), Timestamp(0));
 /// host.receive(now, b"\x05");
 /// assert_eq!(host.transmit(), b"\x06");
-/// host.receive(now, b"\x021H|\\^&\rL|1|N\r\x03AB\r\n");
+/// host.receive(now, b"\x021H|\\^&\rL|1|N\r\x03B5\r\n");
 /// assert_eq!(host.transmit(), b"", "not before the commit");
 /// assert_eq!(host.next(), Some(Event::Frame(b"H|\\^&\rL|1|N\r".to_vec())));
 /// host.answer(now, Answer::Taken(Vec::new()));

@@ -70,7 +70,7 @@ impl Dialled {
         TcpListener::bind(self.peer).await.unwrap()
     }
 
-    async fn drains(self, daemon: Daemon, ids: &[String]) {
+    async fn finish(self, daemon: Daemon, ids: &[String]) {
         drained(&self.site, daemon, ids, &self.platform).await;
     }
 }
@@ -106,7 +106,7 @@ async fn waits_for_a_peer_that_refuses_at_first_and_says_so_once() {
         let metrics = daemon.metrics().await;
         assert_eq!(of_peer(&metrics, "gurney_interface_connections"), 1);
         assert_eq!(dialled.site.log().matches("link down").count(), 1, "{}", dialled.site.log());
-        dialled.drains(daemon, &["LATE-1".to_owned()]).await;
+        dialled.finish(daemon, &["LATE-1".to_owned()]).await;
     }
 }
 
@@ -127,7 +127,7 @@ async fn drops_what_a_lost_connection_cut_off_and_takes_it_when_it_comes_again()
         daemon.until("what was cut off is counted", |metrics| metrics.frame_errors("framing") == 3).await;
         let arrived = dialled.platform.arrivals().len();
         assert!(arrived <= 1, "nothing that was cut off is delivered");
-        dialled.drains(daemon, &["CUT-1".to_owned()]).await;
+        dialled.finish(daemon, &["CUT-1".to_owned()]).await;
     }
 }
 
@@ -156,7 +156,7 @@ async fn connects_again_when_the_peer_closes_breaks_or_restarts() {
         let last = peer(&listener).await;
         daemon.until("one connection", |metrics| of_peer(metrics, "gurney_interface_connections") == 1).await;
         assert!(of_peer(&daemon.metrics().await, "gurney_interface_reconnects_total") >= 6);
-        dialled.drains(daemon, &ids).await;
+        dialled.finish(daemon, &ids).await;
         drop(last);
     }
 }
@@ -186,7 +186,7 @@ async fn loses_nothing_acknowledged_when_killed_while_the_peer_sends() {
         let last = id(acknowledged.len());
         assert_eq!(peer.exchange(&adt(&last, "ZZ9")).await.code, "AA");
         acknowledged.push(last);
-        dialled.drains(daemon, &acknowledged).await;
+        dialled.finish(daemon, &acknowledged).await;
     }
 }
 
@@ -201,7 +201,7 @@ async fn uses_another_peer_while_the_preferred_one_refuses_and_comes_back_to_it(
     at_standby.finish().await;
     let mut at_preferred = peer(&preferred).await;
     assert_eq!(at_preferred.exchange(&adt("OVER-2", "ZZ1")).await.code, "AA");
-    dialled.drains(daemon, &["OVER-1".to_owned(), "OVER-2".to_owned()]).await;
+    dialled.finish(daemon, &["OVER-1".to_owned(), "OVER-2".to_owned()]).await;
 }
 
 #[tokio::test]
@@ -213,7 +213,7 @@ async fn opens_a_silent_connection_anew() {
     assert_eq!(silent.answer().await, None, "closed by Gurney");
     let mut peer = peer(&listener).await;
     assert_eq!(peer.exchange(&adt("SILENT-1", "ZZ1")).await.code, "AA");
-    dialled.drains(daemon, &["SILENT-1".to_owned()]).await;
+    dialled.finish(daemon, &["SILENT-1".to_owned()]).await;
 }
 
 #[tokio::test]
@@ -225,7 +225,7 @@ async fn reports_a_silent_line_and_its_end() {
     daemon.until("the line is silent", |metrics| of_peer(metrics, "gurney_serial_silent") == 1).await;
     assert_eq!(peer.exchange(&adt("QUIET-1", "ZZ1")).await.code, "AA");
     until_so("the end of the silence", async || dialled.site.log().contains("bytes come again")).await;
-    dialled.drains(daemon, &["QUIET-1".to_owned()]).await;
+    dialled.finish(daemon, &["QUIET-1".to_owned()]).await;
 }
 
 /// The acknowledgement of the application comes as a message of its own over the connection that Gurney opened.
@@ -240,7 +240,7 @@ async fn sends_the_application_acknowledgement_over_the_connection_it_opened() {
     assert_eq!((commit.code.as_str(), commit.control_id.as_str()), ("CA", "LATER-1"));
     let application = peer.answer().await.unwrap();
     assert_eq!((application.code.as_str(), application.control_id.as_str()), ("AA", "LATER-1"));
-    dialled.drains(daemon, &["LATER-1".to_owned()]).await;
+    dialled.finish(daemon, &["LATER-1".to_owned()]).await;
 }
 
 /// Sends one message by `line`, as the device behind a terminal server would, until its protocol says that it was taken.
@@ -285,8 +285,8 @@ async fn speaks_every_framing_of_a_line_behind_a_terminal_server() {
             Box::new(mllp::MllpLine::new(mllp::Options { release, ..mllp::Options::default() }))
         }),
         ("framing = \"hllp\"\nduplex = \"half\"", Box::new(hllp::Hllp::new(hllp::Options::default()))),
-        ("framing = \"lis01\"", Box::new(lis01::Lis01::new(instrument()))),
-        ("framing = \"line\"\nreply = \"ack-nak\"", Box::new(text::TextLine::new(acknowledged()))),
+        ("framing = \"lis01\"\ncontent = \"hl7\"", Box::new(lis01::Lis01::new(instrument()))),
+        ("framing = \"line\"\ncontent = \"hl7\"\nreply = \"ack-nak\"", Box::new(text::TextLine::new(acknowledged()))),
     ];
     for (keys, mut line) in framings {
         let dialled = Dialled::with(Kind::Serial, keys).await;
@@ -294,6 +294,6 @@ async fn speaks_every_framing_of_a_line_behind_a_terminal_server() {
         let daemon = Daemon::start(&dialled.site).await;
         let mut stream = accepted(&listener).await;
         sent(&mut stream, line.as_mut(), adt("LINE-1", "ZZ1")).await;
-        dialled.drains(daemon, &["LINE-1".to_owned()]).await;
+        dialled.finish(daemon, &["LINE-1".to_owned()]).await;
     }
 }

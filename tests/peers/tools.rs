@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::{Value, json};
 
 use crate::support::{skip::skipped, wait::until};
@@ -122,6 +122,8 @@ pub(super) fn bytes(told: &Value) -> Vec<u8> {
 /// Writes an authority and two identities for `address` into `folder`: `ca.pem`, `box.pem` and `peer.pem`.
 pub(super) fn certify(folder: &Path, address: IpAddr) {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
+    // Peers by OpenSSL take a certificate whose issuer has the same name for one that is signed by itself.
+    params.distinguished_name.push(DnType::CommonName, "Authority of this test");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     fs::write(folder.join("ca.pem"), authority.pem()).unwrap();
