@@ -4,6 +4,7 @@
 //! skipped. The scripts beside this file drive the peers by their public interfaces and report in JSON lines. What each does oddly
 //! stands in the README's interop table.
 
+mod instruments;
 mod messages;
 mod receivers;
 mod senders;
