@@ -12,6 +12,7 @@ pub mod mllp_listener;
 mod protocol;
 pub mod serial_port;
 pub mod session;
+pub mod tap;
 pub mod tls;
 pub mod tree;
 pub mod watchdog;

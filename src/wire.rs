@@ -23,6 +23,7 @@ pub mod lis01;
 pub mod marks;
 pub mod mllp;
 pub mod text;
+pub mod trace;
 
 #[cfg(test)]
 mod bench;

@@ -20,6 +20,7 @@ use tokio::{
 use super::{
     exchange::Exchange,
     intake::{Answered, Intake},
+    tap::What,
 };
 use crate::{
     hl7::Index,
@@ -95,65 +96,14 @@ pub async fn serve_until<S: AsyncRead + AsyncWrite + Unpin>(
     line: &mut dyn Line,
     intake: &Intake,
     patience: Patience,
-    mut stopping: watch::Receiver<bool>,
+    stopping: watch::Receiver<bool>,
     leave: impl Future<Output = ()>,
 ) -> End {
-    let mut leave = pin!(leave);
-    let mut leave_by = None;
     let mut session = Session::new(line, intake, patience);
-    let mut pending = FuturesOrdered::new();
-    let mut buffer = vec![0; READ_BYTES];
-    loop {
-        // What comes behind a long batch waits until all of it is answered: it must not overtake (INV-03).
-        session.is_held &= !pending.is_empty();
-        while pending.len() < limits::UNANSWERED_FRAMES_MAX
-            && !session.is_held
-            && let Some(answers) = session.next_answers()
-        {
-            pending.push_back(answers);
-        }
-        if let Err(error) = write(stream, session.line.transmit()).await {
-            session.line.end(session.now());
-            return End::Failed(error);
-        }
-        if pending.is_empty() {
-            if let Some(end) = session.end.take() {
-                return end;
-            }
-            session.reopen();
-            if leave_by.is_some() && session.is_at_rest() {
-                return End::Left;
-            }
-        }
-        let is_open = session.end.is_none();
-        let has_room = pending.len() < limits::UNANSWERED_FRAMES_MAX
-            && session.unanswered_bytes < limits::UNANSWERED_BYTES_MAX
-            && !session.is_held
-            && session.later.len() < limits::LATER_EXCHANGES_MAX;
-        let due = session.line_due();
-        let idle_at = session.idle_at();
-        tokio::select! {
-            biased;
-            Some(due) = pending.next() => session.answered(due),
-            Some(message) = session.later.next(), if is_open => session.begin(message),
-            changed = stopping.changed(), if is_open => {
-                if changed.is_err() || *stopping.borrow() {
-                    session.end = Some(End::Stopping);
-                }
-            }
-            read = stream.read(&mut buffer), if has_room && is_open => session.read(read, &buffer),
-            () = sleep(due.unwrap_or(FOREVER)), if is_open && due.is_some() => session.line.tick(session.now()),
-            () = &mut leave, if is_open && leave_by.is_none() => {
-                leave_by = Some(Instant::now() + limits::RECONFIGURE_WAIT);
-            }
-            () = sleep_until(leave_by.unwrap_or(idle_at)), if is_open && leave_by.is_some() => {
-                session.end = Some(End::Left);
-            }
-            () = sleep_until(idle_at), if is_open && pending.is_empty() && !session.line.is_busy() => {
-                session.end = Some(End::Idle);
-            }
-        }
-    }
+    session.seen(|| What::Opened);
+    let end = session.run(stream, stopping, leave).await;
+    session.seen(|| What::Closed(end.to_string()));
+    end
 }
 
 /// What is due on the stream once it is known.
@@ -178,6 +128,8 @@ struct Session<'a> {
     is_held: bool,
     last_read: Instant,
     end: Option<End>,
+    /// Its number among those of the link.
+    stream: u64,
 }
 
 impl<'a> Session<'a> {
@@ -193,7 +145,81 @@ impl<'a> Session<'a> {
             is_held: false,
             last_read: Instant::now(),
             end: None,
+            stream: intake.tap.next_stream(),
         }
+    }
+
+    /// Serves the stream until it ends.
+    async fn run<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut S,
+        mut stopping: watch::Receiver<bool>,
+        leave: impl Future<Output = ()>,
+    ) -> End {
+        let mut leave = pin!(leave);
+        let mut leave_by = None;
+        let mut pending = FuturesOrdered::new();
+        let mut buffer = vec![0; READ_BYTES];
+        loop {
+            // What comes behind a long batch waits until all of it is answered: it must not overtake (INV-03).
+            self.is_held &= !pending.is_empty();
+            while pending.len() < limits::UNANSWERED_FRAMES_MAX
+                && !self.is_held
+                && let Some(answers) = self.next_answers()
+            {
+                pending.push_back(answers);
+            }
+            let bytes = self.line.transmit();
+            if let Err(error) = write(stream, &bytes).await {
+                self.line.end(self.now());
+                return End::Failed(error);
+            }
+            if !bytes.is_empty() {
+                self.seen(|| What::Sent(bytes.into()));
+            }
+            if pending.is_empty() {
+                if let Some(end) = self.end.take() {
+                    return end;
+                }
+                self.reopen();
+                if leave_by.is_some() && self.is_at_rest() {
+                    return End::Left;
+                }
+            }
+            let is_open = self.end.is_none();
+            let has_room = pending.len() < limits::UNANSWERED_FRAMES_MAX
+                && self.unanswered_bytes < limits::UNANSWERED_BYTES_MAX
+                && !self.is_held
+                && self.later.len() < limits::LATER_EXCHANGES_MAX;
+            let due = self.line_due();
+            let idle_at = self.idle_at();
+            tokio::select! {
+                biased;
+                Some(due) = pending.next() => self.answered(due),
+                Some(message) = self.later.next(), if is_open => self.begin(message),
+                changed = stopping.changed(), if is_open => {
+                    if changed.is_err() || *stopping.borrow() {
+                        self.end = Some(End::Stopping);
+                    }
+                }
+                read = stream.read(&mut buffer), if has_room && is_open => self.read(read, &buffer),
+                () = sleep(due.unwrap_or(FOREVER)), if is_open && due.is_some() => self.line.tick(self.now()),
+                () = &mut leave, if is_open && leave_by.is_none() => {
+                    leave_by = Some(Instant::now() + limits::RECONFIGURE_WAIT);
+                }
+                () = sleep_until(leave_by.unwrap_or(idle_at)), if is_open && leave_by.is_some() => {
+                    self.end = Some(End::Left);
+                }
+                () = sleep_until(idle_at), if is_open && pending.is_empty() && !self.line.is_busy() => {
+                    self.end = Some(End::Idle);
+                }
+            }
+        }
+    }
+
+    /// Shows what happened to whoever watches the link.
+    fn seen(&self, what: impl FnOnce() -> What) {
+        self.intake.tap.tell(self.stream, || self.intake.clock.wall(), what);
     }
 
     fn now(&self) -> Timestamp {
@@ -218,12 +244,14 @@ impl<'a> Session<'a> {
             match self.line.next()? {
                 Event::Frame(frame) => {
                     let bytes = frame.len();
+                    self.seen(|| What::Frame(bytes));
                     self.unanswered_bytes += bytes;
                     self.is_held = Intake::is_long(&frame);
                     let answers = self.intake.take(frame, &mut self.index, &self.latch);
                     return Some(Either::Left(async move { Due::Answers(bytes, answers.await) }));
                 }
                 Event::Noise { cause, bytes, count } => {
+                    self.seen(|| What::Noise(cause, count));
                     let reply = (cause == Cause::Oversize).then(|| self.intake.oversize(&bytes)).flatten();
                     self.intake.noise(cause, bytes, count);
                     let is_abandoned = matches!(cause, Cause::Oversize | Cause::Timeout);
@@ -234,7 +262,10 @@ impl<'a> Session<'a> {
                         return Some(Either::Right(ready(Due::Reply(reply))));
                     }
                 }
-                Event::Count(happening) => self.intake.happened(happening),
+                Event::Count(happening) => {
+                    self.seen(|| What::Happened(happening));
+                    self.intake.happened(happening);
+                }
                 // What we send beside answers repeats nothing: an application acknowledgement that does not arrive
                 // is asked for again by the message's repeat.
                 Event::Sent | Event::Unsent(_) => {}
@@ -269,6 +300,7 @@ impl<'a> Session<'a> {
                 Answered::Close => is_refused = true,
             }
         }
+        self.seen(|| What::Answered((!is_refused).then_some(replies.len())));
         if is_refused {
             if self.patience.on_failure == OnFailure::Close {
                 self.end = Some(End::Refused);
@@ -296,12 +328,15 @@ impl<'a> Session<'a> {
             Ok(read) => {
                 self.last_read = Instant::now();
                 self.intake.telemetry.link(self.intake.link).bytes(read);
-                self.line.receive(now, buffer.get(..read).unwrap_or_default());
+                let bytes = buffer.get(..read).unwrap_or_default();
+                self.seen(|| What::Received(bytes.into()));
+                self.line.receive(now, bytes);
             }
             Err(error) => {
                 let damaged = error.get_ref().and_then(|inner| inner.downcast_ref::<DamagedByte>());
                 if let Some(DamagedByte(fault)) = damaged {
                     self.last_read = Instant::now();
+                    self.seen(|| What::Damaged(*fault));
                     return self.line.damaged(now, *fault);
                 }
                 self.line.end(now);
@@ -327,11 +362,11 @@ const READ_BYTES: usize = 16 << 10;
 const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// Puts everything on the wire in one write, so that no acknowledgement waits for a delayed TCP acknowledgement.
-async fn write<S: AsyncWrite + Unpin>(stream: &mut S, bytes: Vec<u8>) -> io::Result<()> {
+async fn write<S: AsyncWrite + Unpin>(stream: &mut S, bytes: &[u8]) -> io::Result<()> {
     if bytes.is_empty() {
         return Ok(());
     }
-    let mut rest = bytes.as_slice();
+    let mut rest = bytes;
     // A slow line takes a long answer in parts: what counts is that it takes any.
     while !rest.is_empty() {
         let written = in_time(stream.write(rest)).await?;
