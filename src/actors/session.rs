@@ -101,9 +101,76 @@ pub async fn serve_until<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> End {
     let mut session = Session::new(line, intake, patience);
     session.seen(|| What::Opened);
-    let end = session.run(stream, stopping, leave).await;
+    let end = run(stream, &mut session, stopping, leave).await;
     session.seen(|| What::Closed(end.to_string()));
     end
+}
+
+async fn run<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    session: &mut Session<'_>,
+    mut stopping: watch::Receiver<bool>,
+    leave: impl Future<Output = ()>,
+) -> End {
+    let mut leave = pin!(leave);
+    let mut leave_by = None;
+    let mut pending = FuturesOrdered::new();
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        // What comes behind a long batch waits until all of it is answered: it must not overtake (INV-03).
+        session.is_held &= !pending.is_empty();
+        while pending.len() < limits::UNANSWERED_FRAMES_MAX
+            && !session.is_held
+            && let Some(answers) = session.next_answers()
+        {
+            pending.push_back(answers);
+        }
+        let bytes = session.line.transmit();
+        if let Err(error) = write(stream, &bytes).await {
+            session.line.end(session.now());
+            return End::Failed(error);
+        }
+        if !bytes.is_empty() {
+            session.seen(|| What::Sent(bytes.into()));
+        }
+        if pending.is_empty() {
+            if let Some(end) = session.end.take() {
+                return end;
+            }
+            session.reopen();
+            if leave_by.is_some() && session.is_at_rest() {
+                return End::Left;
+            }
+        }
+        let is_open = session.end.is_none();
+        let has_room = pending.len() < limits::UNANSWERED_FRAMES_MAX
+            && session.unanswered_bytes < limits::UNANSWERED_BYTES_MAX
+            && !session.is_held
+            && session.later.len() < limits::LATER_EXCHANGES_MAX;
+        let due = session.line_due();
+        let idle_at = session.idle_at();
+        tokio::select! {
+            biased;
+            Some(due) = pending.next() => session.answered(due),
+            Some(message) = session.later.next(), if is_open => session.begin(message),
+            changed = stopping.changed(), if is_open => {
+                if changed.is_err() || *stopping.borrow() {
+                    session.end = Some(End::Stopping);
+                }
+            }
+            read = stream.read(&mut buffer), if has_room && is_open => session.read(read, &buffer),
+            () = sleep(due.unwrap_or(FOREVER)), if is_open && due.is_some() => session.line.tick(session.now()),
+            () = &mut leave, if is_open && leave_by.is_none() => {
+                leave_by = Some(Instant::now() + limits::RECONFIGURE_WAIT);
+            }
+            () = sleep_until(leave_by.unwrap_or(idle_at)), if is_open && leave_by.is_some() => {
+                session.end = Some(End::Left);
+            }
+            () = sleep_until(idle_at), if is_open && pending.is_empty() && !session.line.is_busy() => {
+                session.end = Some(End::Idle);
+            }
+        }
+    }
 }
 
 /// What is due on the stream once it is known.
@@ -146,74 +213,6 @@ impl<'a> Session<'a> {
             last_read: Instant::now(),
             end: None,
             stream: intake.tap.next_stream(),
-        }
-    }
-
-    /// Serves the stream until it ends.
-    async fn run<S: AsyncRead + AsyncWrite + Unpin>(
-        &mut self,
-        stream: &mut S,
-        mut stopping: watch::Receiver<bool>,
-        leave: impl Future<Output = ()>,
-    ) -> End {
-        let mut leave = pin!(leave);
-        let mut leave_by = None;
-        let mut pending = FuturesOrdered::new();
-        let mut buffer = vec![0; READ_BYTES];
-        loop {
-            // What comes behind a long batch waits until all of it is answered: it must not overtake (INV-03).
-            self.is_held &= !pending.is_empty();
-            while pending.len() < limits::UNANSWERED_FRAMES_MAX
-                && !self.is_held
-                && let Some(answers) = self.next_answers()
-            {
-                pending.push_back(answers);
-            }
-            let bytes = self.line.transmit();
-            if let Err(error) = write(stream, &bytes).await {
-                self.line.end(self.now());
-                return End::Failed(error);
-            }
-            if !bytes.is_empty() {
-                self.seen(|| What::Sent(bytes.into()));
-            }
-            if pending.is_empty() {
-                if let Some(end) = self.end.take() {
-                    return end;
-                }
-                self.reopen();
-                if leave_by.is_some() && self.is_at_rest() {
-                    return End::Left;
-                }
-            }
-            let is_open = self.end.is_none();
-            let has_room = pending.len() < limits::UNANSWERED_FRAMES_MAX
-                && self.unanswered_bytes < limits::UNANSWERED_BYTES_MAX
-                && !self.is_held
-                && self.later.len() < limits::LATER_EXCHANGES_MAX;
-            let due = self.line_due();
-            let idle_at = self.idle_at();
-            tokio::select! {
-                biased;
-                Some(due) = pending.next() => self.answered(due),
-                Some(message) = self.later.next(), if is_open => self.begin(message),
-                changed = stopping.changed(), if is_open => {
-                    if changed.is_err() || *stopping.borrow() {
-                        self.end = Some(End::Stopping);
-                    }
-                }
-                read = stream.read(&mut buffer), if has_room && is_open => self.read(read, &buffer),
-                () = sleep(due.unwrap_or(FOREVER)), if is_open && due.is_some() => self.line.tick(self.now()),
-                () = &mut leave, if is_open && leave_by.is_none() => {
-                    leave_by = Some(Instant::now() + limits::RECONFIGURE_WAIT);
-                }
-                () = sleep_until(leave_by.unwrap_or(idle_at)), if is_open && leave_by.is_some() => {
-                    self.end = Some(End::Left);
-                }
-                () = sleep_until(idle_at), if is_open && pending.is_empty() && !self.line.is_busy() => {
-                    self.end = Some(End::Idle);
-                }
-            }
         }
     }
 
