@@ -17,6 +17,7 @@ mod protocol;
 mod redial;
 pub mod serial_port;
 pub mod session;
+pub mod tap;
 pub mod terminal_server;
 pub mod tls;
 pub mod tree;

@@ -28,6 +28,7 @@ mod send;
 mod shell;
 mod simulate;
 mod status;
+mod tap;
 mod text;
 
 /// Gurney, between hospital feeds and patient-logistics platforms.
@@ -96,6 +97,9 @@ enum Command {
     Hl7(hl7::Command),
     /// Sends the messages of a file over MLLP and says what was answered.
     Send(send::Arguments),
+    /// Watches what passes over a link of the running box; masked, unless --reveal says otherwise.
+    #[command(after_help = tap::HELP)]
+    Tap(tap::Arguments),
     /// Simulated peers: an electronic health record, a serial device, a platform.
     #[command(subcommand)]
     Simulate(simulate::Command),
@@ -190,6 +194,7 @@ pub fn main() -> ExitCode {
         Command::Audit(command) => listings::audit(command),
         Command::Hl7(command) => hl7::run(command),
         Command::Send(arguments) => send::run(arguments),
+        Command::Tap(arguments) => tap::run(arguments),
         Command::Simulate(command) => simulate::run(command),
         Command::Doctor(arguments) => doctor::run(arguments),
         Command::Completions(arguments) => Ok(shell::completions(arguments)),

@@ -206,6 +206,7 @@ impl Node {
             flows,
             journal: tree.journal.clone(),
             couriers: tree.couriers.clone(),
+            taps: tree.taps.clone(),
             store: plan,
             links: addresses,
             metrics,

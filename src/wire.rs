@@ -25,6 +25,7 @@ pub mod lis01;
 pub mod marks;
 pub mod mllp;
 pub mod text;
+pub mod trace;
 
 #[cfg(test)]
 mod bad_tests;

@@ -687,6 +687,135 @@ fn delivers_simulated_traffic_to_a_simulated_platform() {
     gurney(&["simulate", "platform", "--listen", "0.0.0.0:0"]).with_code(2);
 }
 
+/// A folder with a serial link under `port`, spoken as `keys` say.
+fn serial_site(url: &str, port: &Path, keys: &str) -> Site {
+    let site = Site::new(url);
+    let path = site.folder.path().join("gurney.toml");
+    let flow = "[flow.serial]\nfrom = \"bedside\"\non = [\"*\"]\nto = \"platform\"\nmapping = \"raw\"\npattern = \"event\"\n\
+        target = \"5 s\"\nowner = \"Tests\"\nescalate = [\"tests\"]\n";
+    let more = format!("[serial.bedside]\nport = \"{}\"\nline = \"115200 8N1\"\n{keys}\n{flow}", port.display());
+    fs::write(&path, fs::read_to_string(&path).unwrap() + &more).unwrap();
+    site
+}
+
+#[test]
+fn takes_every_message_of_a_simulated_device_through_a_noisy_line_once() {
+    let platform = Platform::start(200);
+    for (framing, keys) in [
+        ("hllp", "framing = \"hllp\"\ngap = \"200 ms\"\nhllp = { receive_timeout = \"1 s\", send_retries = 3 }"),
+        (
+            "lis01",
+            "framing = \"lis01\"\nlis01 = { message = \"frames\", establish = \"1 s\", busy = \"100 ms\", reply = \"1 s\", \
+             next_frame = \"2 s\", character_gap = \"200 ms\" }",
+        ),
+        ("mllp", "framing = \"mllp\"\ngap = \"200 ms\""),
+    ] {
+        let folder = TempDir::new().unwrap();
+        let port = folder.path().join("bedside");
+        let site = serial_site(&platform.url, &port, keys);
+        let daemon = Daemon::start(&site);
+        let config = site.folder.path().join("gurney.toml");
+        // MLLP has no check: a flipped bit would be another message.
+        let noise =
+            if framing == "mllp" { "drops=100,bursts=100" } else { "flips=100,drops=100,bursts=50,unplug=8000" };
+        let told = gurney(&[
+            "simulate",
+            "serial",
+            "--peer-of",
+            "bedside",
+            "--config",
+            config.to_str().unwrap(),
+            "--content",
+            "hl7",
+            "--dialect",
+            "modern",
+            "--messages",
+            "30",
+            "--baud",
+            "0",
+            "--gap",
+            "1",
+            "--patience",
+            "1000",
+            "--noise",
+            noise,
+            "--json",
+        ]);
+        let summary = told.with_code(0).json();
+        assert_eq!(
+            (&summary["acknowledged"], &summary["unacknowledged"]),
+            (&30.into(), &0.into()),
+            "{framing} {summary}"
+        );
+        assert!(summary["damaged"].as_u64().unwrap() > 0, "{framing} {summary}");
+        if framing != "mllp" {
+            // What came again because its acknowledgement was lost is counted as a duplicate, and delivered once.
+            site.flow("serial", |row| row["delivered"] == 30 && row["lost"] == 0);
+        }
+        assert_eq!(daemon.stop(), Some(0));
+    }
+}
+
+#[test]
+fn simulates_a_receiver_refuses_bad_keys_and_gives_up_where_nobody_answers() {
+    gurney(&["simulate", "serial", "--port", "/tmp/x", "--framing", "hllp", "--key", "checksum = \"crc\""])
+        .with_code(2);
+    gurney(&["simulate", "serial", "--port", "/tmp/x", "--noise", "hum=3"]).with_code(2);
+    gurney(&["simulate", "serial", "--framing", "hllp"]).with_code(2);
+    let folder = TempDir::new().unwrap();
+    let port = folder.path().join("port").display().to_string();
+    let told = gurney(&["simulate", "serial", "--port", &port, "--role", "receiver", "--seconds", "1", "--json"]);
+    // Nobody opens the port, so nothing is taken; a receiver that waited has done its work.
+    assert_eq!(told.with_code(0).json()["received"], 0);
+}
+
+#[test]
+fn watches_a_link_masked_and_notes_a_look_at_its_text() {
+    let platform = Platform::start(200);
+    let site = Site::new(&platform.url);
+    let daemon = Daemon::start(&site);
+    let config = site.folder.path().join("gurney.toml");
+    let watching = |more: &[&str]| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_gurney"))
+            .args(["tap", "ehr", "--seconds", "3", "--config"])
+            .arg(&config)
+            .args(more)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        BufReader::new(child.stderr.take().unwrap()).read_line(&mut said).unwrap();
+        assert!(said.starts_with("watching ehr"), "{said}");
+        child
+    };
+    let child = watching(&[]);
+    site.send(&[message("TAP1")]).with_code(0);
+    let told = Told::of(child.wait_with_output().unwrap()).with_code(0);
+    assert_no_secret(&told.out);
+    for part in [
+        " in ",
+        "<VT>MSH|^~\\&|xxx|",
+        "<CR>PID|9||9999999^^^xx^xx||",
+        "<FS><CR>",
+        "a frame of",
+        "answered taken",
+        "out",
+    ] {
+        assert!(told.out.contains(part), "{part}: {}", told.out);
+    }
+    assert!(told.out.ends_with("this looks like MLLP: framing = \"mllp\"\n"), "{}", told.out);
+    let child = watching(&["--reveal", "--reason", "ticket 4711"]);
+    site.send(&[message("TAP2")]).with_code(0);
+    let told = Told::of(child.wait_with_output().unwrap()).with_code(0);
+    assert!(told.out.contains(SECRETS[0]), "{}", told.out);
+    let audit = site.tell(&["audit", "list"]).out;
+    assert!(audit.contains("what passes over link ehr") && audit.contains("ticket 4711"), "{audit}");
+    site.tell(&["tap", "nowhere"]).with_code(2);
+    assert_eq!(daemon.stop(), Some(0));
+}
+
 #[test]
 fn prints_the_schema_completions_and_manual() {
     let schema = gurney(&["schema"]).with_code(0).json();

@@ -13,6 +13,7 @@ use super::{
     clock::Clock,
     exchange::{Exchange, Undelivered, fate},
     journal::{Accept, Journal, Keep},
+    tap::Tap,
 };
 use crate::{
     flow::{self, Answer, Asked, Fate, Flows, Original, Reply, RouteVerdict, Verdict},
@@ -49,6 +50,8 @@ pub struct Intake {
     pub telemetry: Arc<Telemetry>,
     /// The clocks.
     pub clock: Clock,
+    /// Where people watch the link.
+    pub tap: Tap,
     /// Becomes true when the box stops: acknowledgements that wait for deliveries then wait no longer.
     pub stopping: watch::Receiver<bool>,
 }

@@ -20,6 +20,7 @@ use tokio::{
 use super::{
     exchange::Exchange,
     intake::{Answered, Intake},
+    tap::What,
 };
 use crate::{
     hl7::Index,
@@ -95,12 +96,24 @@ pub async fn serve_until<S: AsyncRead + AsyncWrite + Unpin>(
     line: &mut dyn Line,
     intake: &Intake,
     patience: Patience,
+    stopping: watch::Receiver<bool>,
+    leave: impl Future<Output = ()>,
+) -> End {
+    let mut session = Session::new(line, intake, patience);
+    session.seen(|| What::Opened);
+    let end = run(stream, &mut session, stopping, leave).await;
+    session.seen(|| What::Closed(end.to_string()));
+    end
+}
+
+async fn run<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    session: &mut Session<'_>,
     mut stopping: watch::Receiver<bool>,
     leave: impl Future<Output = ()>,
 ) -> End {
     let mut leave = pin!(leave);
     let mut leave_by = None;
-    let mut session = Session::new(line, intake, patience);
     let mut pending = FuturesOrdered::new();
     let mut buffer = vec![0; READ_BYTES];
     loop {
@@ -112,9 +125,13 @@ pub async fn serve_until<S: AsyncRead + AsyncWrite + Unpin>(
         {
             pending.push_back(answers);
         }
-        if let Err(error) = write(stream, session.line.transmit()).await {
+        let bytes = session.line.transmit();
+        if let Err(error) = write(stream, &bytes).await {
             session.line.end(session.now());
             return End::Failed(error);
+        }
+        if !bytes.is_empty() {
+            session.seen(|| What::Sent(bytes.into()));
         }
         if pending.is_empty() {
             if let Some(end) = session.end.take() {
@@ -178,6 +195,8 @@ struct Session<'a> {
     is_held: bool,
     last_read: Instant,
     end: Option<End>,
+    /// Its number among those of the link.
+    stream: u64,
 }
 
 impl<'a> Session<'a> {
@@ -193,7 +212,13 @@ impl<'a> Session<'a> {
             is_held: false,
             last_read: Instant::now(),
             end: None,
+            stream: intake.tap.next_stream(),
         }
+    }
+
+    /// Shows what happened to whoever watches the link.
+    fn seen(&self, what: impl FnOnce() -> What) {
+        self.intake.tap.tell(self.stream, || self.intake.clock.wall(), what);
     }
 
     fn now(&self) -> Timestamp {
@@ -218,12 +243,14 @@ impl<'a> Session<'a> {
             match self.line.next()? {
                 Event::Frame(frame) => {
                     let bytes = frame.len();
+                    self.seen(|| What::Frame(bytes));
                     self.unanswered_bytes += bytes;
                     self.is_held = self.intake.is_long(&frame);
                     let answers = self.intake.take(frame, &mut self.index, &self.latch);
                     return Some(Either::Left(async move { Due::Answers(bytes, answers.await) }));
                 }
                 Event::Noise { cause, bytes, count } => {
+                    self.seen(|| What::Noise(cause, count));
                     let reply = (cause == Cause::Oversize).then(|| self.intake.oversize(&bytes)).flatten();
                     self.intake.noise(cause, bytes, count);
                     let is_abandoned = matches!(cause, Cause::Oversize | Cause::Timeout);
@@ -234,7 +261,10 @@ impl<'a> Session<'a> {
                         return Some(Either::Right(ready(Due::Reply(reply))));
                     }
                 }
-                Event::Count(happening) => self.intake.happened(happening),
+                Event::Count(happening) => {
+                    self.seen(|| What::Happened(happening));
+                    self.intake.happened(happening);
+                }
                 // What we send beside answers repeats nothing: an application acknowledgement that does not arrive
                 // is asked for again by the message's repeat.
                 Event::Sent | Event::Unsent(_) => {}
@@ -269,6 +299,7 @@ impl<'a> Session<'a> {
                 Answered::Close => is_refused = true,
             }
         }
+        self.seen(|| What::Answered((!is_refused).then_some(replies.len())));
         if is_refused {
             if self.patience.on_failure == OnFailure::Close {
                 self.end = Some(End::Refused);
@@ -296,12 +327,15 @@ impl<'a> Session<'a> {
             Ok(read) => {
                 self.last_read = Instant::now();
                 self.intake.telemetry.link(self.intake.link).bytes(read);
-                self.line.receive(now, buffer.get(..read).unwrap_or_default());
+                let bytes = buffer.get(..read).unwrap_or_default();
+                self.seen(|| What::Received(bytes.into()));
+                self.line.receive(now, bytes);
             }
             Err(error) => {
                 let damaged = error.get_ref().and_then(|inner| inner.downcast_ref::<DamagedByte>());
                 if let Some(DamagedByte(fault)) = damaged {
                     self.last_read = Instant::now();
+                    self.seen(|| What::Damaged(*fault));
                     return self.line.damaged(now, *fault);
                 }
                 self.line.end(now);
@@ -327,11 +361,11 @@ const READ_BYTES: usize = 16 << 10;
 const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// Puts everything on the wire in one write, so that no acknowledgement waits for a delayed TCP acknowledgement.
-async fn write<S: AsyncWrite + Unpin>(stream: &mut S, bytes: Vec<u8>) -> io::Result<()> {
+async fn write<S: AsyncWrite + Unpin>(stream: &mut S, bytes: &[u8]) -> io::Result<()> {
     if bytes.is_empty() {
         return Ok(());
     }
-    let mut rest = bytes.as_slice();
+    let mut rest = bytes;
     // A slow line takes a long answer in parts: what counts is that it takes any.
     while !rest.is_empty() {
         let written = in_time(stream.write(rest)).await?;

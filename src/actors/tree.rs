@@ -29,6 +29,7 @@ use super::{
     mllp_client::{self, MllpClient},
     mllp_listener::{self, MllpListener},
     serial_port::{self, SerialPort},
+    tap::Tap,
     terminal_server::{self, TerminalServer},
     tls,
     watchdog::Watchdog,
@@ -114,6 +115,8 @@ pub struct Tree {
     pub journal: Addr<Journal>,
     /// The couriers, by the index of their destination.
     pub couriers: Vec<Addr<Courier>>,
+    /// Where people watch the links, by their index.
+    pub taps: Vec<Tap>,
     listeners: Vec<Addr<MllpListener>>,
     /// The serial ports, each with the index of its link.
     ports: Vec<(usize, Addr<SerialPort>)>,
@@ -135,13 +138,16 @@ impl Tree {
         let journal = Journal::new(plan.store.clone()).start();
         let couriers = start_couriers(&plan, &journal)?;
         let stopping = watch::Sender::new(false);
-        let Links { listeners, ports, folders, clients, terminals, servers } = links(&plan, &journal, &stopping)?;
+        let taps: Vec<Tap> = plan.settings.links.iter().map(|_| Tap::new()).collect();
+        let Links { listeners, ports, folders, clients, terminals, servers } =
+            links(&plan, &journal, &stopping, &taps)?;
         let names: Vec<String> = plan.settings.destinations.iter().map(|to| to.name.to_string()).collect();
         let shared = Arc::clone(plan.store.shared());
         Watchdog::new(shared, Arc::clone(&plan.telemetry), plan.clock, &names).start();
         Ok(Self {
             journal,
             couriers,
+            taps,
             listeners: listeners.into_iter().map(MllpListener::start).collect(),
             ports: ports.into_iter().map(|(index, port)| (index, port.start())).collect(),
             folders: folders.into_iter().map(FolderWatcher::start).collect(),
@@ -250,7 +256,7 @@ struct Links {
     servers: Vec<HttpListener>,
 }
 
-fn links(plan: &Plan, journal: &Addr<Journal>, stopping: &watch::Sender<bool>) -> Result<Links, Error> {
+fn links(plan: &Plan, journal: &Addr<Journal>, stopping: &watch::Sender<bool>, taps: &[Tap]) -> Result<Links, Error> {
     let mut links = Links::default();
     for (index, link) in plan.settings.links.iter().enumerate() {
         let intake = Intake {
@@ -261,6 +267,7 @@ fn links(plan: &Plan, journal: &Addr<Journal>, stopping: &watch::Sender<bool>) -
             journal: journal.clone(),
             telemetry: Arc::clone(&plan.telemetry),
             clock: plan.clock,
+            tap: taps.get(index).cloned().unwrap_or_default(),
             stopping: stopping.subscribe(),
         };
         match &link.wire {

@@ -4,6 +4,7 @@ use std::{
     io::{self, IsTerminal as _, Read as _, Write as _},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::de::DeserializeOwned;
@@ -104,6 +105,32 @@ pub(super) fn ask<T: DeserializeOwned>(path: &Path, request: &Request) -> Result
         }),
         Response::Error(refusal) => Err(refusal.into()),
     }
+}
+
+/// Asks the daemon for what it then goes on to tell, line by line; a silence longer than `patience` ends it.
+pub(super) fn watch(access: &Access, request: &Request, patience: Duration) -> Result<UnixStream, Failure> {
+    let path = access.path()?;
+    let mut stream = UnixStream::connect(&path).map_err(|error| unreachable(&path, &error))?;
+    let answer = begin(&mut stream, request, patience).map_err(|error| broken(&path, &error))?;
+    match answer {
+        Response::Ok(_) => Ok(stream),
+        Response::Error(refusal) => Err(refusal.into()),
+    }
+}
+
+fn begin(stream: &mut UnixStream, request: &Request, patience: Duration) -> io::Result<Response> {
+    stream.set_write_timeout(Some(limits::ADMIN_PEER_TIMEOUT))?;
+    stream.set_read_timeout(Some(patience))?;
+    let mut line = serde_json::to_vec(request)?;
+    line.push(b'\n');
+    stream.write_all(&line)?;
+    // Byte by byte: what stands behind the first line is for who reads on.
+    let (mut answer, mut byte) = (Vec::new(), [0]);
+    while !answer.ends_with(b"\n") && answer.len() < limits::ADMIN_REQUEST_BYTES_MAX {
+        stream.read_exact(&mut byte)?;
+        answer.extend_from_slice(&byte);
+    }
+    Ok(serde_json::from_slice(&answer)?)
 }
 
 fn exchange(mut stream: UnixStream, request: &Request) -> io::Result<Response> {

@@ -278,3 +278,12 @@ pub const PROFILE_RULES_MAX: usize = 1000;
 pub const PROFILE_CODES_MAX: usize = 10_000;
 /// Profiles of one site, the built-in ones among them.
 pub const PROFILES_MAX: usize = 100;
+
+/// Events of a link that wait for somebody who watches it; older ones are missed, the link never waits.
+pub const TAP_EVENTS_MAX: usize = 256;
+/// How many may watch one link at once.
+pub const TAPS_MAX: usize = 2;
+/// Longest time that a link is watched.
+pub const TAP_TIME_MAX: Duration = Duration::from_secs(3600);
+/// Silence after which a watcher is shown what might have been the beginning of a name.
+pub const TAP_FLUSH: Duration = Duration::from_millis(300);

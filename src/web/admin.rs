@@ -1,7 +1,7 @@
 //! `admin.sock` in the store's folder: how commands reach the running daemon.
 //!
 //! A client connects, writes one line of JSON (a [`Request`]), reads one line of JSON (a [`Response`]), and that is all of a
-//! connection. The socket is mode 0600, and the peer's credentials (`SO_PEERCRED`) are checked as well: the daemon's own user
+//! connection; but a [`Request::Tap`] is answered by a line for each event, until its end. The socket is mode 0600, and the peer's credentials (`SO_PEERCRED`) are checked as well: the daemon's own user
 //! and root may ask. Requests, answers, times and connections are bounded by `limits::ADMIN_*`.
 //!
 //! Everything that changes something, and every look at patient data, goes through the journal thread with an audit entry that
@@ -29,7 +29,7 @@ use self::{
     protocol::{Refusal, RefusalKind, Request, Response},
 };
 use crate::{
-    actors::{courier::Courier, journal::Journal},
+    actors::{courier::Courier, journal::Journal, tap::Tap},
     flow::Flows,
     store::{self, Plan},
     units::limits,
@@ -41,6 +41,7 @@ mod peer;
 pub mod protocol;
 mod show;
 mod status;
+mod tap;
 
 /// What the admin socket works with.
 #[derive(Clone)]
@@ -53,6 +54,8 @@ pub struct State {
     pub journal: Addr<Journal>,
     /// The couriers, by the index of their destination.
     pub couriers: Vec<Addr<Courier>>,
+    /// Where people watch the links, by their index.
+    pub taps: Vec<Tap>,
     /// Where the store is, to verify it.
     pub store: Plan,
     /// Where each link listens, by its index.
@@ -116,7 +119,14 @@ const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
 
 /// One request, one answer.
 async fn serve_one(mut stream: UnixStream, state: &State) {
-    let answered = answer(&mut stream, state).await;
+    let answered = match asked(&mut stream).await {
+        Ok((peer, Request::Tap { link, seconds, reveal })) => match tap::begin(state, &peer, &link, reveal).await {
+            Ok(watch) => return watch.run(&mut stream, seconds).await,
+            Err(refusal) => Err(refusal),
+        },
+        Ok((peer, request)) => answer(state, &peer, request).await,
+        Err(refusal) => Err(refusal),
+    };
     let line = line_of(match answered {
         Ok(value) => Response::Ok(value),
         Err(refusal) => Response::Error(refusal),
@@ -125,18 +135,22 @@ async fn serve_one(mut stream: UnixStream, state: &State) {
     timeout(limits::ADMIN_PEER_TIMEOUT, stream.write_all(&line)).await.ok();
 }
 
-async fn answer(stream: &mut UnixStream, state: &State) -> Result<serde_json::Value, Refusal> {
+async fn asked(stream: &mut UnixStream) -> Result<(Peer, Request), Refusal> {
     let peer = Peer::of(stream)?;
     let request = timeout(limits::ADMIN_PEER_TIMEOUT, read_line(stream))
         .await
         .unwrap_or_else(|_| Err(Refusal::new(RefusalKind::BadRequest, "the request did not come in time")))?;
-    let request: Request = serde_json::from_slice(&request).map_err(|error| {
+    let request = serde_json::from_slice(&request).map_err(|error| {
         Refusal::new(
             RefusalKind::BadRequest,
             format!("this daemon ({}) does not understand the request: {error}", env!("CARGO_PKG_VERSION")),
         )
     })?;
-    timeout(limits::ADMIN_ANSWER_TIMEOUT, carry_out(state, &peer, request))
+    Ok((peer, request))
+}
+
+async fn answer(state: &State, peer: &Peer, request: Request) -> Result<serde_json::Value, Refusal> {
+    timeout(limits::ADMIN_ANSWER_TIMEOUT, carry_out(state, peer, request))
         .await
         .unwrap_or_else(|_| Err(Refusal::new(RefusalKind::Busy, "the daemon had no time to answer; try again")))
 }
@@ -192,6 +206,9 @@ async fn carry_out(state: &State, peer: &Peer, request: Request) -> Result<serde
         Request::Discard { heap, ids, purpose } => value(&orders::discard(state, peer, heap, &ids, &purpose).await?),
         Request::Audit { limit } => value(&look::audit(state, limit).await?),
         Request::VerifyAudit => value(&look::verify_audit(state).await?),
+        Request::Tap { .. } => {
+            Err(Refusal::new(RefusalKind::BadRequest, "a link is watched over a connection of its own"))
+        }
     }
 }
 

@@ -168,6 +168,7 @@ impl Work {
     async fn serve(&mut self, terminal: &Terminal) -> Result<Left, Error> {
         let mut listened = Box::pin(listened_to(terminal));
         loop {
+            let due = self.station.deadline().map(|at| at.since(self.now()));
             tokio::select! {
                 biased;
                 Some((command, done)) = self.commands.recv() => {
@@ -176,6 +177,13 @@ impl Work {
                     }
                 }
                 () = &mut listened => break,
+                () = sleep(due.unwrap_or(FOREVER)) => {
+                    let now = self.now();
+                    self.station.tick(now);
+                    if self.station.is_done(now) {
+                        return Ok(Left::Done);
+                    }
+                }
             }
         }
         let Ok(session) = terminal.session() else { return Ok(Left::Anew(None)) };

@@ -121,7 +121,7 @@ pub(super) fn known_flow(state: &State, name: Option<&str>) -> Result<(), Refusa
     if names.clone().any(|known| known == name) { Ok(()) } else { Err(unknown("flow", name, &mut names)) }
 }
 
-fn unknown(what: &str, name: &str, known: &mut dyn Iterator<Item = &str>) -> Refusal {
+pub(super) fn unknown(what: &str, name: &str, known: &mut dyn Iterator<Item = &str>) -> Refusal {
     let known: Vec<&str> = known.collect();
     Refusal::new(RefusalKind::BadRequest, format!("there is no {what} {name:?}; there are: {}", known.join(", ")))
 }

@@ -155,6 +155,16 @@ pub enum Request {
     },
     /// Verifies the audit chain: [`crate::store::AuditCheck`].
     VerifyAudit,
+    /// What passes over a link from now on: an empty [`Response::Ok`], and then a [`TapEvent`] on each line, until the time is
+    /// over or the client closes its half of the connection.
+    Tap {
+        /// The link.
+        link: String,
+        /// For how long; at most an hour.
+        seconds: Option<u64>,
+        /// Shows the text as it is, and why.
+        reveal: Option<Purpose>,
+    },
 }
 
 /// The daemon's line.
@@ -181,6 +191,21 @@ impl Refusal {
     pub fn new(kind: RefusalKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
+}
+
+/// Something that happened on a link that is watched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TapEvent {
+    /// When.
+    pub at: Timestamp,
+    /// On which of the link's streams, counted from the start; 0 for what is about the watching.
+    pub stream: u64,
+    /// `in`, `out`, `opened`, `closed`, `frame`, `noise`, `link_layer`, `answered`, `missed` or `end`.
+    pub what: String,
+    /// How many bytes, or events that were missed.
+    pub count: u64,
+    /// The bytes, masked unless that was asked otherwise; or the cause.
+    pub text: String,
 }
 
 /// Whose fault a refusal is.

@@ -71,7 +71,12 @@ fn gone(id: i64) -> Refusal {
     Refusal::new(RefusalKind::NotFound, format!("there is no message {id}, or retention has removed it"))
 }
 
-async fn unmask(state: &State, peer: &Peer, subject: String, reveal: Option<Purpose>) -> Result<Masking, Refusal> {
+pub(super) async fn unmask(
+    state: &State,
+    peer: &Peer,
+    subject: String,
+    reveal: Option<Purpose>,
+) -> Result<Masking, Refusal> {
     let Some(purpose) = reveal else { return Ok(Masking::Masked) };
     if let Some(fault) = purpose.fault() {
         return Err(Refusal::new(RefusalKind::BadRequest, fault));
