@@ -112,12 +112,17 @@ impl Lis01 {
                     // If it was not meant, a frame comes behind it, and the sender would take our answer for that of its
                     // frame. If it was, the sender asks again.
                     self.scanner.report(&mut self.events);
-                    self.phase = Phase::Neutral;
-                    return;
+                    return self.doubt(now);
                 }
                 self.enquired(now);
             }
         }
+    }
+
+    /// Nobody knows whether a session has begun: nothing is said until a frame, EOT or a clear ENQ comes.
+    fn doubt(&mut self, now: Timestamp) {
+        let until = Some(now.plus(self.options.timers.receiver));
+        self.phase = Phase::Receiving(Reception { until, last: None, said: Said::No, pending: None, refused: None });
     }
 
     /// A readable frame ends a run of bytes that made no sense.
