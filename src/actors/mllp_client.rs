@@ -1,7 +1,7 @@
 //! The MLLP client actor: connects to a sender that listens, takes its messages and acknowledges them over that connection.
 //!
 //! Messages: [`Stop`] (reply when the connection has ended). Mailbox: the default bound; nothing else writes to it. The
-//! connection is served as one that a listener accepted; what it does when it ends is [`redial`](super::redial)'s.
+//! connection is served as one that a listener accepted; what it does when it ends is `redial`'s.
 
 use std::rc::Rc;
 

@@ -6,7 +6,7 @@
 //! Shown as they are: punctuation and blanks, and names of segments and records where they stand: behind a control character,
 //! from a closed list, with `|` behind them. Everything else of 7 bits is masked by its kind, and a byte beyond them is `x`.
 //! `<` of the text itself is `\x3c`, so that no text looks like a control character. What the bytes look like as a whole
-//! says [`guess`]. Holds at most four bytes between two calls.
+//! says `guess`. Holds at most four bytes between two calls.
 
 mod guess;
 

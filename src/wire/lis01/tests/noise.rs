@@ -186,7 +186,7 @@ fn an_enquiry_within_noise_inside_a_session_is_not_answered() {
     give(&mut host, b"\x05", &mut seen);
     before.iter().for_each(|frame| give(&mut host, frame, &mut seen));
     host.transmit();
-    give(&mut host, b"\xf3p\x05\x9b\xca", &mut seen);
+    give(&mut host, b"\xf3p\x05\x9b\xca\x05\xd1", &mut seen);
     assert_eq!(host.transmit(), b"");
     give(&mut host, last, &mut seen);
     assert_eq!(host.transmit(), b"\x06");
