@@ -131,7 +131,7 @@ impl Guesser {
         self.text += u64::from(is_text(byte));
         self.text_of_seven += u64::from(is_text(byte & 0x7f));
         let [even, odd] = &mut self.parities;
-        *(if byte.count_ones() % 2 == 0 { even } else { odd }) += 1;
+        *(if byte.count_ones().is_multiple_of(2) { even } else { odd }) += 1;
         let counts = &mut self.counts;
         match (self.before, byte) {
             ([_, _, _, VT], b'M' | b'F' | b'B') => counts.mllp_begins += 1,
