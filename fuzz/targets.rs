@@ -10,23 +10,46 @@ use std::{fs, path::PathBuf};
 mod ack_build;
 #[path = "targets/config_load.rs"]
 mod config_load;
+#[path = "targets/hl7_batch.rs"]
+mod hl7_batch;
 #[path = "targets/hl7_escape_roundtrip.rs"]
 mod hl7_escape_roundtrip;
 #[path = "targets/hl7_parse.rs"]
 mod hl7_parse;
+#[path = "targets/hl7_profile.rs"]
+mod hl7_profile;
+#[path = "targets/hllp_line.rs"]
+mod hllp_line;
+#[path = "targets/line.rs"]
+mod line;
+#[path = "targets/lis01_line.rs"]
+mod lis01_line;
+#[path = "targets/lis02.rs"]
+mod lis02;
 #[path = "targets/mllp_decode.rs"]
 mod mllp_decode;
+#[path = "targets/mllp_line.rs"]
+mod mllp_line;
 #[path = "targets/serial_deframe.rs"]
 mod serial_deframe;
+#[path = "targets/text_line.rs"]
+mod text_line;
 
 /// Every target.
 pub(crate) const ALL: &[Target] = &[
     Target { name: "ack_build", run: ack_build::run, seeds: ack_build::seeds },
     Target { name: "config_load", run: config_load::run, seeds: config_load::seeds },
+    Target { name: "hl7_batch", run: hl7_batch::run, seeds: hl7_batch::seeds },
     Target { name: "hl7_escape_roundtrip", run: hl7_escape_roundtrip::run, seeds: hl7_escape_roundtrip::seeds },
     Target { name: "hl7_parse", run: hl7_parse::run, seeds: hl7_parse::seeds },
+    Target { name: "hl7_profile", run: hl7_profile::run, seeds: hl7_profile::seeds },
+    Target { name: "hllp_line", run: hllp_line::run, seeds: hllp_line::seeds },
+    Target { name: "lis01_line", run: lis01_line::run, seeds: lis01_line::seeds },
+    Target { name: "lis02", run: lis02::run, seeds: lis02::seeds },
     Target { name: "mllp_decode", run: mllp_decode::run, seeds: mllp_decode::seeds },
+    Target { name: "mllp_line", run: mllp_line::run, seeds: mllp_line::seeds },
     Target { name: "serial_deframe", run: serial_deframe::run, seeds: serial_deframe::seeds },
+    Target { name: "text_line", run: text_line::run, seeds: text_line::seeds },
 ];
 
 /// One target.

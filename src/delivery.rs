@@ -33,7 +33,7 @@ mod answer;
 mod endpoints;
 mod identity;
 mod lane;
-mod pace;
+pub mod pace;
 #[cfg(test)]
 mod tests;
 

@@ -9,6 +9,7 @@
 mod acknowledge;
 mod continuation;
 mod decide;
+mod instrument;
 mod reply;
 mod understand;
 mod understood;
@@ -18,6 +19,7 @@ pub use decide::{
     Advance, Answer, Aside, AsideKind, Awaited, Disposition, Draft, Facts, Fate, Original, Record, Verdict, decide,
     poisoned,
 };
+pub use instrument::{Named, named};
 pub use reply::{
     ACKNOWLEDGEMENT, Asked, Reply, application, asked, delivery, local, out_of_sequence, oversize, refusal, reply,
 };

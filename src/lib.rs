@@ -12,6 +12,7 @@ pub mod fhir;
 pub mod flow;
 pub mod hl7;
 pub mod ids;
+pub mod lis02;
 pub mod mapping;
 pub mod node;
 pub mod phi;
@@ -36,3 +37,8 @@ mod hl7_bad;
 #[cfg(test)]
 #[path = "../tests/corpus/injection.rs"]
 mod hl7_injection;
+
+#[cfg(test)]
+#[path = "../tests/corpus/framing.rs"]
+#[allow(clippy::indexing_slicing)]
+mod wire_bad;

@@ -227,6 +227,9 @@ impl Registry {
     }
 }
 
+/// Names of what is no map in this sense, though flows name it like one: reports of instruments, and acknowledgements.
+const RESERVED: [&str; 2] = ["oru", "ack"];
+
 /// The maps and tables that come with Gurney.
 const BUILTIN: &[(&str, &str)] = &[
     ("terminology/fhir.toml", include_str!("../config/terminology/fhir.toml")),
@@ -260,6 +263,10 @@ fn add_map(text: &str, tables: &Tables, maps: &mut BTreeMap<(String, u32), Arc<M
     let (name, version, title, owner) = (map.map.get_ref().clone(), map.version, map.title.clone(), map.owner.clone());
     if maps.contains_key(&(name.clone(), version)) {
         faults.add(map.map.span(), format!("{name}@{version} is defined twice; a change needs a new version"));
+        return;
+    }
+    if RESERVED.contains(&name.as_str()) {
+        faults.add(map.map.span(), format!("`{name}` is the name of a map that makes no FHIR and is built in"));
         return;
     }
     let compiled = compile::compile(map, tables, faults);

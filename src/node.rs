@@ -338,9 +338,14 @@ impl Sockets {
         let mut given = given_sockets()?;
         let mut links = Vec::new();
         for (index, link) in settings.links.iter().enumerate() {
-            if let LinkWire::MllpServer(server) = &link.wire {
-                links.push((index, take_or_bind(&mut given, link.name.as_str(), server.listen)?));
-            }
+            let listen = match &link.wire {
+                LinkWire::MllpServer(server) => server.listen,
+                LinkWire::Http(server) => server.listen,
+                LinkWire::Serial(_) | LinkWire::Folder(_) | LinkWire::MllpClient(_) | LinkWire::TerminalServer(_) => {
+                    continue;
+                }
+            };
+            links.push((index, take_or_bind(&mut given, link.name.as_str(), listen)?));
         }
         let mut doors = Vec::new();
         for (index, to) in settings.destinations.iter().enumerate() {

@@ -20,10 +20,12 @@ use crate::{
 mod answering;
 mod change;
 mod complaint;
+mod dialed;
 mod ends;
 mod fault;
 mod fields;
 mod form;
+mod inbound;
 mod keys;
 mod merge;
 mod place;
@@ -38,7 +40,9 @@ mod words;
 
 pub use answering::{AckAfter, Answering, ApplicationAck, Sequence, Unrouted};
 pub use change::{Change, change};
+pub use dialed::{MllpClient, Redial, TerminalServer};
 pub use fault::{Fault, Faults, Location, Paint, Severity};
+pub use inbound::{AcceptedContent, FolderWatch, HttpServer, Taken};
 pub use read::{read, read_serial};
 pub use schema::schema;
 pub use serial::{Carrier, Duplex};
@@ -137,6 +141,8 @@ pub struct Link {
     pub frame_timeout: Duration,
     /// How the ends of a message are marked on its streams.
     pub framing: Framing,
+    /// What its messages are.
+    pub content: Content,
     /// The wire.
     pub wire: LinkWire,
 }
@@ -155,8 +161,16 @@ pub struct ProfileRef {
 pub enum LinkWire {
     /// MLLP over TCP, Gurney listening.
     MllpServer(MllpServer),
+    /// MLLP over TCP, Gurney connecting to the sender.
+    MllpClient(MllpClient),
     /// A serial port.
     Serial(SerialPort),
+    /// A serial line behind a terminal server, over raw TCP.
+    TerminalServer(TerminalServer),
+    /// A watched folder.
+    Folder(FolderWatch),
+    /// HL7 over HTTP, Gurney listening.
+    Http(HttpServer),
 }
 
 /// A character set that a link may be given.
@@ -320,6 +334,28 @@ pub enum Framing {
     Lis01(lis01::Options),
     /// Framed lines of text.
     Line(text::Options),
+}
+
+/// What the messages of a link are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// HL7 v2.
+    Hl7,
+    /// Records of laboratory instruments: LIS02-A2, ASTM E1394.
+    Lis02,
+    /// Text of any form.
+    Text,
+}
+
+impl Content {
+    /// The word for it in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hl7 => "hl7",
+            Self::Lis02 => "lis02",
+            Self::Text => "text",
+        }
+    }
 }
 
 /// One destination.
@@ -522,7 +558,7 @@ pub struct Flow {
     pub escalate: Vec<String>,
 }
 
-/// A pattern over MSH-9: `*`, `ADT^*` or `ADT^A03`.
+/// A pattern over MSH-9, or over what stands in its place: `*`, `ADT^*`, `ADT^A03`, `LIS02^R`, `TEXT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TypePattern {
     /// Message code; `None` is any.
@@ -554,6 +590,11 @@ pub enum Mapping {
 }
 
 impl Mapping {
+    /// The mapping of instrument results to HL7: it is built in and makes no FHIR.
+    pub fn observation_report() -> Self {
+        Self::Map { name: "oru".to_owned(), version: 1 }
+    }
+
     /// The mapping of application acknowledgements. It is built in and cannot be written in a configuration.
     pub(crate) fn acknowledgement() -> Self {
         Self::Map { name: "ack".to_owned(), version: 1 }

@@ -69,6 +69,10 @@ pub enum Content {
     Hl7,
     /// A FHIR Bundle.
     Fhir,
+    /// A message of records: LIS02-A2, ASTM E1394.
+    Lis02,
+    /// Text of any form.
+    Text,
 }
 
 /// What an attempt brought back. Answers are cut at [`crate::units::limits::RESPONSE_BYTES_MAX`] and may hold patient data.

@@ -17,7 +17,9 @@ use std::{fmt, time::Duration};
 
 use crate::units::Timestamp;
 
+pub mod folder;
 pub mod half_duplex;
+pub mod hl7_over_http;
 pub mod hllp;
 pub mod lis01;
 pub mod marks;
@@ -25,6 +27,8 @@ pub mod mllp;
 pub mod text;
 pub mod trace;
 
+#[cfg(test)]
+mod bad_tests;
 #[cfg(test)]
 mod bench;
 mod exchange;

@@ -647,6 +647,11 @@ fn shows_and_checks_files_of_messages() {
     let odd = file("odd", message("M1").replace('\r', "\n").as_bytes());
     let odd = gurney(&["hl7", "check", &odd]).with_code(0).without_patient_data();
     assert!(odd.out.contains("4 segments end with LF instead of CR"), "{}", odd.out);
+    let batch = file("batch", format!("BHS|^~\\&|A|B\r{}BTS|3\r", message("M1")).as_bytes());
+    let batch = gurney(&["hl7", "check", &batch, "--json", "--zone", "America/Chicago"]).with_code(0);
+    let told = batch.json()["batch"].to_string();
+    assert!(told.contains("BTS") && told.contains('3'), "{told}");
+    gurney(&["hl7", "check", &framed, "--zone", "Chicago"]).with_code(2);
     let none = file("none", b"ZZTESTFAU is no message");
     for command in ["show", "check"] {
         let told = gurney(&["hl7", command, &none]).with_code(65).without_patient_data();

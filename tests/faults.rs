@@ -21,21 +21,33 @@ mod support;
 
 #[path = "corpus/bad_hl7.rs"]
 mod bad_hl7;
+#[path = "corpus/framing.rs"]
+mod bad_wire;
 #[path = "corpus/injection.rs"]
 mod injection;
 
 #[path = "faults/acknowledgements.rs"]
 mod acknowledgements;
+#[path = "faults/bad_framing.rs"]
+mod bad_framing;
 #[path = "faults/bad_input.rs"]
 mod bad_input;
 #[path = "faults/continuation.rs"]
 mod continuation;
 #[path = "faults/crash.rs"]
 mod crash;
+#[path = "faults/dialled.rs"]
+mod dialled;
 #[path = "faults/duplicates.rs"]
 mod duplicates;
+#[path = "faults/folder.rs"]
+mod folder;
 #[path = "faults/framing.rs"]
 mod framing;
+#[path = "faults/http_in.rs"]
+mod http_in;
+#[path = "faults/instrument.rs"]
+mod instrument;
 #[path = "faults/mllp_destination.rs"]
 mod mllp_destination;
 #[path = "faults/network.rs"]
@@ -48,3 +60,8 @@ mod power;
 mod standards;
 #[path = "faults/start.rs"]
 mod start;
+#[path = "faults/terminal_server.rs"]
+mod terminal_server;
+
+#[path = "peers/peers.rs"]
+mod peers;

@@ -358,6 +358,9 @@ fn reports_faults_of_maps_and_tables_with_their_place() {
     }
     let twice = Registry::with(&[("again.toml", builtin)]).unwrap_err();
     assert!(twice[0].text.contains("defined twice"), "{twice:?}");
+    let reserved = builtin.replacen("= \"transport\"\nversion", "= \"oru\"\nversion", 1);
+    let reserved = Registry::with(&[("oru.toml", &reserved)]).unwrap_err();
+    assert!(reserved[0].text.contains("is built in"), "{reserved:?}");
     let unknown = Registry::with(&[("t.toml", "[table.x]\ntitle = \"a\"\nverzion = \"1\"\n")]).unwrap_err();
     assert_eq!((unknown[0].line, unknown[0].file.as_str()), (3, "t.toml"));
 }

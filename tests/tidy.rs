@@ -34,8 +34,9 @@ const PURE: &[(&str, Uses)] = &[
     ("hl7", Only(&["phi", "settings", "units"])),
     ("fhir", Only(&["phi", "units"])),
     ("event", Only(&["hl7", "ids", "phi", "units"])),
+    ("lis02", Only(&["event", "hl7", "units"])),
     ("mapping", Only(&["event", "fhir", "hl7", "ids", "phi", "units"])),
-    ("flow", Only(&["event", "fhir", "hl7", "ids", "mapping", "phi", "settings", "units", "wire"])),
+    ("flow", Only(&["event", "fhir", "hl7", "ids", "lis02", "mapping", "phi", "settings", "units", "wire"])),
     ("delivery", Only(&["ids", "settings", "units"])),
 ];
 
@@ -45,7 +46,7 @@ const SHELLS: &[(&str, Uses)] = &[
     ("credentials", Only(&["settings"])),
     ("store", Pure(&["credentials"])),
     ("uplink", Pure(&["credentials"])),
-    ("actors", Pure(&["store", "telemetry", "uplink"])),
+    ("actors", Pure(&["credentials", "store", "telemetry", "uplink"])),
     ("web", Pure(&["actors", "store", "telemetry"])),
     ("sim", Pure(&[])),
     ("node", All),
@@ -56,6 +57,7 @@ const SHELLS: &[(&str, Uses)] = &[
 /// What pure code never names, as paths or parts of paths.
 const IMPURE: &[&str] = &[
     "actix",
+    "actix_http",
     "actix_rt",
     "actix_web",
     "fail",

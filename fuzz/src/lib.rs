@@ -5,8 +5,10 @@
 // What only the shells call is not dead.
 #![allow(dead_code)]
 
+pub mod event;
 pub mod hl7;
 pub mod ids;
+pub mod lis02;
 pub mod phi;
 pub mod settings;
 pub mod units;

@@ -23,7 +23,7 @@ use crate::{
         batch::{self, Batch, Oddity},
         profile::Level,
     },
-    settings::{AckAfter, ApplicationAck, BatchAck, Framing, Link, WhenRefused},
+    settings::{AckAfter, ApplicationAck, BatchAck, Content, Framing, Link, WhenRefused},
     store::writer::{Latch, Scrap},
     telemetry::{
         LinkSignal, Telemetry,
@@ -66,6 +66,8 @@ pub enum Answered {
     Later(Exchange),
     /// Writes nothing.
     Silent,
+    /// Writes nothing, since its deliveries did not end in time: the sender is to repeat.
+    Overdue,
     /// Closes without a word: the sender keeps its message.
     Close,
 }
@@ -91,7 +93,10 @@ impl Intake {
         fail_point!("frame-received");
         let began = self.clock.elapsed();
         let received_at = self.clock.wall();
-        let batch = Batch::read(&frame);
+        let batch = match self.settings.content {
+            Content::Hl7 => Batch::read(&frame),
+            Content::Lis02 | Content::Text => Batch::default(),
+        };
         self.look_at(&batch, &frame);
         let mut parts = parts(&batch, &frame).into_iter();
         let mut pending: VecDeque<Pending> = parts
@@ -121,8 +126,9 @@ impl Intake {
 
     /// Whether a frame holds more messages than are handed over at once: what comes behind it has to wait until it is
     /// answered, or it would overtake.
-    pub fn is_long(frame: &[u8]) -> bool {
-        frame.len() > limits::BATCH_WINDOW_MAX * MESSAGE_BYTES_MIN
+    pub fn is_long(&self, frame: &[u8]) -> bool {
+        self.settings.content == Content::Hl7
+            && frame.len() > limits::BATCH_WINDOW_MAX * MESSAGE_BYTES_MIN
             && Batch::read(frame).messages.len() > limits::BATCH_WINDOW_MAX
     }
 
@@ -211,6 +217,8 @@ impl Intake {
     ) -> Vec<Answered> {
         let ack = self.settings.ack;
         match answer {
+            // The protocol of the line says that it is stored; there is nothing to say beside.
+            Answer::Stored(_) if self.settings.content != Content::Hl7 => vec![Answered::Silent],
             Answer::Stored(original) => self.acknowledge(raw, original, settled, began).await,
             Answer::OutOfSequence { expected } => {
                 let reply = self.reply_to(&raw, |raw, index| {
@@ -258,8 +266,8 @@ impl Intake {
         let asked = flow::asked(Text::of(&raw, self.flows.charset(self.link)).bytes(), &mut Index::default(), ack);
         if waits && asked == Asked::Once {
             let fate = fate(settled, self.settings.answering.ack_wait, self.stopping.clone()).await;
-            let reply = fate.and_then(|fate| self.application(&raw, &original, fate));
-            return vec![self.written(reply, began)];
+            let answered = |fate| self.written(self.application(&raw, &original, fate), began);
+            return vec![fate.map_or(Answered::Overdue, answered)];
         }
         let first = self.reply_to(&raw, |raw, index| flow::reply(raw, index, ack, &original, &self.zone));
         let mut answers = vec![self.written(first, began)];
@@ -299,7 +307,8 @@ impl Intake {
     /// Answers a frame that outgrew the link's bound, from its first bytes; `None` where the line itself says no.
     pub fn oversize(&self, head: &[u8]) -> Option<Answered> {
         let now = self.clock.wall();
-        let answers = matches!(self.settings.framing, Framing::Mllp(_));
+        let is_hl7 = self.settings.content == Content::Hl7;
+        let answers = is_hl7 && matches!(self.settings.framing, Framing::Mllp(_));
         answers.then(|| self.written(flow::oversize(head, self.settings.ack, now, &self.zone), self.clock.elapsed()))
     }
 

@@ -2,24 +2,15 @@
 //!
 //! Messages: [`Stop`] (reply when every connection has ended). Mailbox: the default bound; nothing else writes to it.
 
-use std::{
-    cell::RefCell,
-    collections::HashMap,
-    net::{IpAddr, SocketAddr},
-    rc::Rc,
-    time::Duration,
-};
+use std::{net::SocketAddr, rc::Rc};
 
 use actix::{Actor, Context, Handler, Message, ResponseFuture};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::{Notify, watch},
-    time::{sleep, timeout},
-};
+use tokio::{net::TcpStream, sync::watch, time::timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::{
     intake::Intake,
+    peers::{Caps, Peers},
     protocol,
     session::{End, OnFailure, Patience, serve},
 };
@@ -39,16 +30,15 @@ pub struct Stop;
 pub struct MllpListener {
     listener: Option<std::net::TcpListener>,
     shared: Rc<Shared>,
+    peers: Rc<Peers>,
     stop: watch::Sender<bool>,
 }
 
-/// What the accept task and the connections share.
+/// What the connections share.
 struct Shared {
     intake: Intake,
     server: MllpServer,
     acceptor: Option<TlsAcceptor>,
-    open: RefCell<HashMap<IpAddr, usize>>,
-    closed: Notify,
 }
 
 impl MllpListener {
@@ -59,8 +49,14 @@ impl MllpListener {
         acceptor: Option<TlsAcceptor>,
         intake: Intake,
     ) -> Self {
-        let shared = Shared { intake, server, acceptor, open: RefCell::default(), closed: Notify::new() };
-        Self { listener: Some(listener), shared: Rc::new(shared), stop: watch::Sender::new(false) }
+        let caps = Caps {
+            allow: server.allow.clone(),
+            connections_max: server.connections_max,
+            per_peer_max: server.connections_per_peer_max,
+        };
+        let peers = Rc::new(Peers::new(intake.clone(), caps));
+        let shared = Shared { intake, server, acceptor };
+        Self { listener: Some(listener), shared: Rc::new(shared), peers, stop: watch::Sender::new(false) }
     }
 }
 
@@ -68,9 +64,14 @@ impl Actor for MllpListener {
     type Context = Context<Self>;
 
     fn started(&mut self, _: &mut Self::Context) {
-        if let Some(listener) = self.listener.take() {
-            actix_rt::spawn(accept(listener, Rc::clone(&self.shared), self.stop.subscribe()));
-        }
+        let Some(listener) = self.listener.take() else { return };
+        let (shared, stopping) = (Rc::clone(&self.shared), self.stop.subscribe());
+        let (at, of_connections) = (shared.server.listen, stopping.clone());
+        let serve = move |stream, peer| {
+            let (shared, stopping) = (Rc::clone(&shared), of_connections.clone());
+            async move { shared.serve(stream, stopping, peer).await }
+        };
+        actix_rt::spawn(Rc::clone(&self.peers).accept(listener, at, stopping, serve));
     }
 }
 
@@ -79,94 +80,12 @@ impl Handler<Stop> for MllpListener {
 
     fn handle(&mut self, _: Stop, _: &mut Self::Context) -> Self::Result {
         self.stop.send_replace(true);
-        let shared = Rc::clone(&self.shared);
-        Box::pin(async move {
-            while shared.connections() > 0 {
-                shared.closed.notified().await;
-            }
-        })
-    }
-}
-
-/// Pause after a failed accept: out of descriptors, most likely, and connections must end first.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-async fn accept(listener: std::net::TcpListener, shared: Rc<Shared>, mut stopping: watch::Receiver<bool>) {
-    let meter = shared.intake.telemetry.link(shared.intake.link);
-    let at = listener.local_addr().map_or_else(|_| shared.server.listen.to_string(), |at| at.to_string());
-    let listener = match TcpListener::from_std(listener) {
-        Ok(listener) => listener,
-        Err(error) => {
-            meter.tell(LinkSignal::Down { cause: &error });
-            return;
-        }
-    };
-    meter.tell(LinkSignal::Up { at: &at });
-    loop {
-        let accepted = tokio::select! {
-            _ = stopping.changed() => return,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, peer)) => Shared::welcome(&shared, stream, peer, stopping.clone()),
-            Err(error) => {
-                meter.tell(LinkSignal::AcceptFailed { cause: &error });
-                sleep(ACCEPT_PAUSE).await;
-            }
-        }
+        let peers = Rc::clone(&self.peers);
+        Box::pin(async move { peers.gone().await })
     }
 }
 
 impl Shared {
-    fn connections(&self) -> usize {
-        self.open.borrow().values().sum()
-    }
-
-    /// Lets a peer in, or closes its connection before a byte is read.
-    fn welcome(this: &Rc<Self>, stream: TcpStream, peer: SocketAddr, stopping: watch::Receiver<bool>) {
-        let link = this.intake.link;
-        let address = peer.ip().to_canonical();
-        if let Err(why) = this.admits(address) {
-            this.intake.telemetry.link(link).tell(LinkSignal::PeerRefused { peer, why });
-            return;
-        }
-        *this.open.borrow_mut().entry(address).or_default() += 1;
-        this.intake.telemetry.link(link).connected();
-        let shared = Rc::clone(this);
-        actix_rt::spawn(async move {
-            let end = shared.serve(stream, stopping, peer).await;
-            shared.leave(address);
-            if let Some(cause) = lost(&end) {
-                shared.intake.telemetry.link(link).tell(LinkSignal::PeerLost { peer, cause });
-            }
-        });
-    }
-
-    fn admits(&self, address: IpAddr) -> Result<(), Refusal> {
-        let allow = &self.server.allow;
-        if !allow.is_empty() && !allow.iter().any(|network| network.contains(address)) {
-            return Err(Refusal::Address);
-        }
-        if self.connections() >= self.server.connections_max {
-            return Err(Refusal::Full);
-        }
-        let of_peer = self.open.borrow().get(&address).copied().unwrap_or(0);
-        if of_peer >= self.server.connections_per_peer_max { Err(Refusal::PeerFull) } else { Ok(()) }
-    }
-
-    fn leave(&self, address: IpAddr) {
-        let mut open = self.open.borrow_mut();
-        if let Some(count) = open.get_mut(&address) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&address);
-            }
-        }
-        drop(open);
-        self.intake.telemetry.link(self.intake.link).disconnected();
-        self.closed.notify_one();
-    }
-
     async fn serve(&self, mut stream: TcpStream, stopping: watch::Receiver<bool>, peer: SocketAddr) -> End {
         if let Err(error) = prepare(&stream, limits::KEEPALIVE.0) {
             return End::Failed(error);
@@ -184,13 +103,5 @@ impl Shared {
             }
             Err(_) => End::Idle,
         }
-    }
-}
-
-/// What went wrong, if anything did.
-fn lost(end: &End) -> Option<&dyn std::error::Error> {
-    match end {
-        End::Closed | End::Stopping => None,
-        other => Some(other),
     }
 }

@@ -1,7 +1,7 @@
 //! The protocol of each link, as its settings say: the one place where settings become a machine of `wire`.
 
 use crate::{
-    settings::{Framing, Link, LinkWire},
+    settings::{Content, Framing, Link, LinkWire},
     wire::{Bounds, Line, hllp, lis01, mllp, text},
 };
 
@@ -12,7 +12,12 @@ pub(super) fn line(link: &Link) -> Box<dyn Line> {
         Framing::Mllp(options) => Box::new(mllp::MllpLine::new(mllp::Options { bounds, ..*options })),
         Framing::Hllp(options) => Box::new(hllp::Hllp::new(hllp::Options { bounds, ..*options })),
         Framing::Lis01(options) => {
-            Box::new(lis01::Lis01::new(lis01::Options { message_max: bounds.frame_max, ..*options }))
+            // Only records say themselves where a message of theirs ends.
+            let grouping = match link.content {
+                Content::Lis02 => options.grouping,
+                Content::Hl7 | Content::Text => lis01::Grouping::EndFrame,
+            };
+            Box::new(lis01::Lis01::new(lis01::Options { message_max: bounds.frame_max, grouping, ..*options }))
         }
         Framing::Line(options) => Box::new(text::TextLine::new(text::Options { bounds, ..options.clone() })),
     }
@@ -22,7 +27,8 @@ pub(super) fn line(link: &Link) -> Box<dyn Line> {
 fn bounds(link: &Link) -> Bounds {
     let gap_max = match &link.wire {
         LinkWire::Serial(port) => Some(port.gap_max()),
-        LinkWire::MllpServer(_) => None,
+        LinkWire::TerminalServer(server) => Some(server.gap),
+        LinkWire::MllpServer(_) | LinkWire::MllpClient(_) | LinkWire::Folder(_) | LinkWire::Http(_) => None,
     };
     Bounds {
         frame_max: usize::try_from(link.frame_max.0).unwrap_or(usize::MAX),

@@ -34,7 +34,7 @@ use crate::{
 
 mod counters;
 mod port;
-mod watch;
+pub(in crate::actors) mod watch;
 
 /// Lets the answers that wait be written, and closes the port.
 #[derive(Debug, Message)]
@@ -224,12 +224,17 @@ impl Shared {
 
 /// The protocol of a port.
 fn protocol_of(wanted: &Wanted) -> Box<dyn Line> {
-    let line = protocol::line(&wanted.link);
-    match wanted.port.duplex {
+    serial_line(&wanted.link, wanted.port.duplex, wanted.port.turn_around())
+}
+
+/// The protocol of a link over a serial line, wherever the line is.
+pub(super) fn serial_line(link: &Link, duplex: Duplex, turn_around: Duration) -> Box<dyn Line> {
+    let line = protocol::line(link);
+    match duplex {
         Duplex::Full => line,
         Duplex::Half => {
-            let hold = if wanted.link.framing.takes_turns() { Hold::Bytes } else { Hold::Frames };
-            Box::new(HalfDuplex::new(line, wanted.port.turn_around(), hold))
+            let hold = if link.framing.takes_turns() { Hold::Bytes } else { Hold::Frames };
+            Box::new(HalfDuplex::new(line, turn_around, hold))
         }
     }
 }

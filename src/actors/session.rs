@@ -245,7 +245,7 @@ impl<'a> Session<'a> {
                     let bytes = frame.len();
                     self.seen(|| What::Frame(bytes));
                     self.unanswered_bytes += bytes;
-                    self.is_held = Intake::is_long(&frame);
+                    self.is_held = self.intake.is_long(&frame);
                     let answers = self.intake.take(frame, &mut self.index, &self.latch);
                     return Some(Either::Left(async move { Due::Answers(bytes, answers.await) }));
                 }
@@ -295,7 +295,7 @@ impl<'a> Session<'a> {
                 Answered::Write(reply) => replies.push(reply),
                 Answered::Send(message) => own.push(message),
                 Answered::Later(exchange) => self.later.push(exchange),
-                Answered::Silent => {}
+                Answered::Silent | Answered::Overdue => {}
                 Answered::Close => is_refused = true,
             }
         }

@@ -4,7 +4,11 @@
 //! journal            the writer thread, its maintenance and the readers
 //! courier            one per destination, on the thread of deliveries
 //! mllp_listener      one per listener \  on the thread of links
-//! serial_port        one per port     /
+//! mllp_client        one per sender    |
+//! http_listener      one per listener |
+//! serial_port        one per port     |
+//! terminal_server    one per line      |
+//! folder_watch       one per folder   /
 //! watchdog           looks at all of the above
 //! ```
 //! A panic anywhere but in the decision ends the process (see `node`), and systemd starts it clean: actix would lose the actor
@@ -18,11 +22,15 @@ use tokio::sync::watch;
 use super::{
     clock::Clock,
     courier::{self, Courier},
+    folder_watch::{self, FolderWatcher},
+    http_listener::{self, HttpListener},
     intake::Intake,
     journal::{self, Journal},
+    mllp_client::{self, MllpClient},
     mllp_listener::{self, MllpListener},
     serial_port::{self, SerialPort},
     tap::Tap,
+    terminal_server::{self, TerminalServer},
     tls,
     watchdog::Watchdog,
 };
@@ -47,6 +55,15 @@ pub enum Error {
         #[source]
         source: uplink::Error,
     },
+    /// A source that we connect to cannot be set up.
+    #[error("source {name}")]
+    Source {
+        /// Which one.
+        name: String,
+        /// Why.
+        #[source]
+        source: uplink::Error,
+    },
     /// A listener's TLS cannot be set up.
     #[error("listener of {name}")]
     Tls {
@@ -55,6 +72,15 @@ pub enum Error {
         /// Why.
         #[source]
         source: tls::Error,
+    },
+    /// The token of a listener cannot be read.
+    #[error("listener of {name}")]
+    Bearer {
+        /// Which one.
+        name: String,
+        /// Why.
+        #[source]
+        source: http_listener::Error,
     },
     /// A reader cannot be started.
     #[error(transparent)]
@@ -94,6 +120,10 @@ pub struct Tree {
     listeners: Vec<Addr<MllpListener>>,
     /// The serial ports, each with the index of its link.
     ports: Vec<(usize, Addr<SerialPort>)>,
+    folders: Vec<Addr<FolderWatcher>>,
+    clients: Vec<Addr<MllpClient>>,
+    terminals: Vec<Addr<TerminalServer>>,
+    servers: Vec<Addr<HttpListener>>,
     reader: Reader,
     clock: Clock,
     stopping: watch::Sender<bool>,
@@ -109,7 +139,8 @@ impl Tree {
         let couriers = start_couriers(&plan, &journal)?;
         let stopping = watch::Sender::new(false);
         let taps: Vec<Tap> = plan.settings.links.iter().map(|_| Tap::new()).collect();
-        let (listeners, ports) = links(&plan, &journal, &stopping, &taps)?;
+        let Links { listeners, ports, folders, clients, terminals, servers } =
+            links(&plan, &journal, &stopping, &taps)?;
         let names: Vec<String> = plan.settings.destinations.iter().map(|to| to.name.to_string()).collect();
         let shared = Arc::clone(plan.store.shared());
         Watchdog::new(shared, Arc::clone(&plan.telemetry), plan.clock, &names).start();
@@ -119,6 +150,10 @@ impl Tree {
             taps,
             listeners: listeners.into_iter().map(MllpListener::start).collect(),
             ports: ports.into_iter().map(|(index, port)| (index, port.start())).collect(),
+            folders: folders.into_iter().map(FolderWatcher::start).collect(),
+            clients: clients.into_iter().map(MllpClient::start).collect(),
+            terminals: terminals.into_iter().map(TerminalServer::start).collect(),
+            servers: servers.into_iter().map(HttpListener::start).collect(),
             reader: plan.reader,
             clock: plan.clock,
             stopping,
@@ -143,6 +178,18 @@ impl Tree {
         }
         for (_, port) in &self.ports {
             port.send(serial_port::Stop).await.ok();
+        }
+        for client in &self.clients {
+            client.send(mllp_client::Stop).await.ok();
+        }
+        for terminal in &self.terminals {
+            terminal.send(terminal_server::Stop).await.ok();
+        }
+        for server in &self.servers {
+            server.send(http_listener::Stop).await.ok();
+        }
+        for folder in &self.folders {
+            folder.send(folder_watch::Stop).await.ok();
         }
         for courier in &self.couriers {
             courier.send(courier::Stop).await.ok();
@@ -194,14 +241,23 @@ fn door(plan: &Plan, index: usize, destination: &Destination) -> Result<Option<D
 }
 
 /// Boxes that fail together must not come back together.
-fn seed(settings: &Settings, destination: &str) -> u64 {
-    derive("jitter", &[settings.site.as_bytes(), settings.node.as_bytes(), destination.as_bytes()]).as_u64_pair().0
+fn seed(settings: &Settings, name: &str) -> u64 {
+    derive("jitter", &[settings.site.as_bytes(), settings.node.as_bytes(), name.as_bytes()]).as_u64_pair().0
 }
 
-type Links = (Vec<MllpListener>, Vec<(usize, SerialPort)>);
+/// The actors of links, not started yet.
+#[derive(Default)]
+struct Links {
+    listeners: Vec<MllpListener>,
+    ports: Vec<(usize, SerialPort)>,
+    folders: Vec<FolderWatcher>,
+    clients: Vec<MllpClient>,
+    terminals: Vec<TerminalServer>,
+    servers: Vec<HttpListener>,
+}
 
 fn links(plan: &Plan, journal: &Addr<Journal>, stopping: &watch::Sender<bool>, taps: &[Tap]) -> Result<Links, Error> {
-    let (mut listeners, mut ports) = (Vec::new(), Vec::new());
+    let mut links = Links::default();
     for (index, link) in plan.settings.links.iter().enumerate() {
         let intake = Intake {
             link: index,
@@ -215,17 +271,38 @@ fn links(plan: &Plan, journal: &Addr<Journal>, stopping: &watch::Sender<bool>, t
             stopping: stopping.subscribe(),
         };
         match &link.wire {
-            LinkWire::Serial(port) => ports.push((index, SerialPort::new(port.clone(), intake))),
+            LinkWire::Serial(port) => links.ports.push((index, SerialPort::new(port.clone(), intake))),
+            LinkWire::MllpClient(client) => {
+                let fails = |source| Error::Source { name: link.name.to_string(), source };
+                let seed = seed(&plan.settings, link.name.as_str());
+                links.clients.push(MllpClient::new(client.clone(), seed, intake).map_err(fails)?);
+            }
+            LinkWire::TerminalServer(server) => {
+                let seed = seed(&plan.settings, link.name.as_str());
+                links.terminals.push(TerminalServer::new(server.clone(), seed, intake));
+            }
+            LinkWire::Folder(folder) => links.folders.push(FolderWatcher::new(folder.clone(), intake)),
+            LinkWire::Http(server) => {
+                let name = || link.name.to_string();
+                let fails = |source| Error::Tls { name: name(), source };
+                let acceptor = server.tls.as_ref().map(tls::acceptor).transpose().map_err(fails)?;
+                let sockets = plan.sockets.iter().filter(|(of, _)| *of == index);
+                for socket in sockets.filter_map(|(_, socket)| socket.try_clone().ok()) {
+                    let server = HttpListener::new(socket, server.clone(), acceptor.clone(), intake.clone());
+                    links.servers.push(server.map_err(|source| Error::Bearer { name: name(), source })?);
+                }
+            }
             LinkWire::MllpServer(server) => {
                 let fails = |source| Error::Tls { name: link.name.to_string(), source };
                 let acceptor = server.tls.as_ref().map(tls::acceptor).transpose().map_err(fails)?;
                 for (_, socket) in plan.sockets.iter().filter(|(of, _)| *of == index) {
                     if let Ok(socket) = socket.try_clone() {
-                        listeners.push(MllpListener::new(socket, server.clone(), acceptor.clone(), intake.clone()));
+                        let listener = MllpListener::new(socket, server.clone(), acceptor.clone(), intake.clone());
+                        links.listeners.push(listener);
                     }
                 }
             }
         }
     }
-    Ok((listeners, ports))
+    Ok(links)
 }

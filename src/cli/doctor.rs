@@ -103,6 +103,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         opening(&settings, key, running.as_ref(), &mut findings);
         ports(&settings, running.as_ref(), &mut findings);
         devices(&settings, &mut findings);
+        folders(&settings, &mut findings);
         secrets(&settings, &mut findings);
     }
     let printed = if arguments.access.json { print_json(&findings) } else { data(&findings.text()) };
@@ -280,7 +281,8 @@ fn opening(settings: &Settings, key: Option<StoreKey>, running: Option<&Status>,
 fn ports(settings: &Settings, running: Option<&Status>, findings: &mut Findings) {
     let of_links = settings.links.iter().filter_map(|link| match &link.wire {
         LinkWire::MllpServer(server) => Some((format!("link {}", link.name), server.listen)),
-        LinkWire::Serial(_) => None,
+        LinkWire::Http(server) => Some((format!("link {}", link.name), server.listen)),
+        LinkWire::Serial(_) | LinkWire::Folder(_) | LinkWire::MllpClient(_) | LinkWire::TerminalServer(_) => None,
     });
     let metrics = settings.metrics.map(|address| ("metrics".to_owned(), address));
     for (name, address) in of_links.chain(metrics) {
@@ -336,14 +338,45 @@ fn devices(settings: &Settings, findings: &mut Findings) {
     }
 }
 
+/// Watched folders: there, and the daemon may rename in them.
+fn folders(settings: &Settings, findings: &mut Findings) {
+    const CHECK: &str = "folder";
+    for link in &settings.links {
+        let LinkWire::Folder(folder) = &link.wire else { continue };
+        let shown = format!("link {}: {}", link.name, folder.path.display());
+        match fs::metadata(&folder.path) {
+            Err(error) => findings.fail(CHECK, format!("{shown}: {error}"), "make the folder, or mount its share"),
+            Ok(meta) if !meta.is_dir() => findings.fail(CHECK, format!("{shown} is no folder"), "name a folder"),
+            Ok(_) if access(&folder.path, Rights::READ_OK | Rights::WRITE_OK | Rights::EXEC_OK).is_err() => findings
+                .fail(
+                    CHECK,
+                    format!("user {} may not read and rename files in {shown}", geteuid().as_raw()),
+                    "give the daemon's user rights on the folder; files that are taken are moved within it",
+                ),
+            Ok(_) => findings.good(CHECK, shown),
+        }
+    }
+}
+
 /// Certificates and keys: there, and readable.
 fn secrets(settings: &Settings, findings: &mut Findings) {
     const CHECK: &str = "certificate";
     let mut named: Vec<(String, &SecretRef)> = Vec::new();
     for link in &settings.links {
-        let LinkWire::MllpServer(server) = &link.wire else { continue };
-        let Some(tls) = &server.tls else { continue };
-        let secrets = [Some(&tls.certificate), tls.key.as_ref(), tls.client_ca.as_ref()];
+        let (tls, bearer) = match &link.wire {
+            LinkWire::MllpServer(server) => (server.tls.as_ref(), None),
+            LinkWire::Http(server) => (server.tls.as_ref(), server.bearer.as_ref()),
+            LinkWire::Serial(_) | LinkWire::Folder(_) | LinkWire::MllpClient(_) | LinkWire::TerminalServer(_) => {
+                continue;
+            }
+        };
+        let of_tls = tls.map(|tls| [Some(&tls.certificate), tls.key.as_ref(), tls.client_ca.as_ref()]);
+        let secrets = of_tls.into_iter().flatten().chain([bearer]);
+        named.extend(secrets.flatten().map(|secret| (format!("link {}", link.name), secret)));
+    }
+    for link in &settings.links {
+        let LinkWire::MllpClient(client) = &link.wire else { continue };
+        let secrets = [client.tls.ca.as_ref(), client.tls.client_certificate.as_ref()];
         named.extend(secrets.into_iter().flatten().map(|secret| (format!("link {}", link.name), secret)));
     }
     for to in &settings.destinations {

@@ -52,6 +52,9 @@ pub(super) enum Command {
         /// Folder with further profiles, beside the built-in ones.
         #[arg(long, value_name = "FOLDER")]
         profiles: Option<PathBuf>,
+        /// Zone of the sender, such as America/Chicago: names local times that a change of clocks skips or repeats.
+        #[arg(long, value_name = "ZONE")]
+        zone: Option<String>,
         /// Prints JSON.
         #[arg(long)]
         json: bool,
@@ -63,9 +66,10 @@ pub(super) fn run(command: &Command) -> Result<Exit, Failure> {
         Command::Show { file, reveal, json } => {
             show(file, if *reveal { Masking::Clear } else { Masking::Masked }, *json)
         }
-        Command::Check { file, profile, profiles, json } => {
+        Command::Check { file, profile, profiles, zone, json } => {
             let profile = check::named(profile, profiles.as_deref())?;
-            check::check(file, &profile, *json)
+            let zone = zone.as_deref().map(check::zone).transpose()?;
+            check::check(file, &profile, zone.as_ref(), *json)
         }
     }
 }

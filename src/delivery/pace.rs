@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// Doubles `first` with each of `tries` (the first try waits `first`), never beyond `at_most`, and takes off up to
 /// half, as `seed` decides.
-pub(super) fn pause(first: Duration, at_most: Duration, tries: u32, seed: u64) -> Duration {
+pub fn pause(first: Duration, at_most: Duration, tries: u32, seed: u64) -> Duration {
     let doublings = tries.saturating_sub(1).min(31);
     let whole = first.saturating_mul(1 << doublings).min(at_most);
     let half_ms = u64::try_from(whole.as_millis() / 2).unwrap_or(u64::MAX);
@@ -15,7 +15,7 @@ pub(super) fn pause(first: Duration, at_most: Duration, tries: u32, seed: u64) -
 }
 
 /// Joins numbers that identify a try into one seed.
-pub(super) fn seed(parts: [u64; 3]) -> u64 {
+pub fn seed(parts: [u64; 3]) -> u64 {
     parts.into_iter().fold(0, |seed, part| mixed(seed ^ part))
 }
 

@@ -18,7 +18,7 @@ use crate::{
         profile::{Findings, Level, Profile, Profiles, Rule, validate},
     },
     mapping::{self, Map, Refusal, Registry},
-    settings::{AckAfter, Flow, Link, Mapping, Settings, Unrouted},
+    settings::{AckAfter, Content, Flow, Link, Mapping, Settings, Unrouted},
     units::Timestamp,
 };
 
@@ -30,6 +30,7 @@ pub struct Flows {
     manners: Vec<Manners>,
     zones: Vec<TimeZone>,
     charsets: Vec<Option<Encoding>>,
+    pub(super) contents: Vec<Content>,
     frames: Vec<usize>,
     maps: Vec<Option<Arc<Map>>>,
     profiles: Vec<Option<Arc<Profile>>>,
@@ -63,6 +64,7 @@ impl Flows {
             registry,
             site: settings.site.clone(),
             utc: TimeZone::UTC,
+            contents: settings.links.iter().map(|link| link.content).collect(),
             frames: settings.links.iter().map(|link| usize::try_from(link.frame_max.0).unwrap_or(usize::MAX)).collect(),
             charsets: settings
                 .links
@@ -155,12 +157,21 @@ impl Flows {
             ack_after: AckAfter::Stored,
             later: None,
         };
+        match self.content(link) {
+            Content::Hl7 => self.understand_hl7(link, raw, index, &mut understood),
+            Content::Lis02 => self.understand_records(link, raw, &mut understood),
+            Content::Text => self.understand_text(link, &mut understood),
+        }
+        understood
+    }
+
+    fn understand_hl7(&self, link: usize, raw: &[u8], index: &mut Index, understood: &mut Understood) {
         let text = Text::of(raw, self.charset(link));
         let unfolded = match unfolded(text.bytes(), index) {
             Ok(unfolded) => unfolded,
             Err(error) => {
                 understood.fault = Some((Fault::Unparsable, error.to_string()));
-                return understood;
+                return;
             }
         };
         let message = Message::new(&unfolded, index);
@@ -170,14 +181,13 @@ impl Flows {
         understood.kind = word(kind.code, kind.trigger);
         understood.is_answer = ack::is_acknowledgement(&message);
         if understood.is_answer {
-            return understood;
+            return;
         }
-        if let Err(fault) = self.judge(&message, text.configured(), &mut understood) {
+        if let Err(fault) = self.judge(&message, text.configured(), understood) {
             understood.fault = Some(fault);
             understood.routes = Vec::new();
             understood.part = None;
         }
-        understood
     }
 
     /// Everything about a message that calls for an answer.
@@ -231,15 +241,25 @@ impl Flows {
     }
 
     /// The flows that take messages of this type from this link.
-    fn takers(&self, link: usize, message: &Message<'_>) -> impl Iterator<Item = usize> {
+    fn takers(&self, link: usize, message: &Message<'_>) -> impl Iterator<Item = usize> + use<> {
         let kind = message.message_type();
         let (code, trigger) = (String::from_utf8_lossy(kind.code), String::from_utf8_lossy(kind.trigger));
+        self.takers_of(link, &code, &trigger).into_iter()
+    }
+
+    pub(super) fn takers_of(&self, link: usize, code: &str, trigger: &str) -> Vec<usize> {
         let candidates = self.by_link.get(link).map(Vec::as_slice).unwrap_or_default();
         candidates
             .iter()
             .filter_map(|at| Some((*at, self.flows.get(*at)?)))
-            .filter(move |(_, flow)| flow.on.iter().any(|pattern| pattern.matches(&code, &trigger)))
+            .filter(|(_, flow)| flow.on.iter().any(|pattern| pattern.matches(code, trigger)))
             .map(|(at, _)| at)
+            .collect()
+    }
+
+    /// The site's name and the zone of a link.
+    pub(super) fn place_of(&self, link: usize) -> (&str, &TimeZone) {
+        (&self.site, self.zones.get(link).unwrap_or(&self.utc))
     }
 
     fn verdict(
@@ -372,7 +392,7 @@ fn word(code: &[u8], trigger: &[u8]) -> String {
     word
 }
 
-fn content_hash(raw: &[u8]) -> [u8; 32] {
+pub(super) fn content_hash(raw: &[u8]) -> [u8; 32] {
     let end = raw.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |last| last + 1);
     let mut hash = [0; 32];
     let content = raw.get(..end).unwrap_or(raw);

@@ -19,7 +19,7 @@ use crate::{
 pub enum Fault {
     /// Gurney failed at it.
     Internal,
-    /// It is not HL7 v2: there is no readable MSH segment.
+    /// It is not what its link's messages are: there is no readable MSH segment, or no whole message of records.
     Unparsable,
     /// MSH-9 is empty.
     NoMessageType,
@@ -88,9 +88,10 @@ pub struct Understood {
     pub link: usize,
     /// When its last byte came.
     pub received_at: Timestamp,
-    /// Message code and trigger, as `ADT^A03`; empty where there is none.
+    /// Message code and trigger, as `ADT^A03`; empty where there is none. See [`Flows::content`](super::Flows::content) for
+    /// messages that are not HL7.
     pub kind: String,
-    /// 64 bits of a hash over MSH-3, MSH-4 and MSH-10; `None` without a control id, which has no repeats.
+    /// 64 bits of a hash over MSH-3, MSH-4 and MSH-10, or what stands for them; `None` without a control id, which has no repeats.
     pub fingerprint: Option<i64>,
     /// SHA-256 of the content, trailing line ends apart.
     pub content_hash: [u8; 32],

@@ -48,7 +48,7 @@ impl Encoding {
     pub const WINDOWS_1252: Self = Self(Set::Table(encoding_rs::WINDOWS_1252));
 
     /// Whether `bytes` can be text of this set.
-    fn fits(self, bytes: &[u8]) -> bool {
+    pub fn fits(self, bytes: &[u8]) -> bool {
         match self.0 {
             Set::Ascii => bytes.is_ascii(),
             Set::Utf8 => std::str::from_utf8(bytes).is_ok(),
@@ -111,7 +111,7 @@ impl Encoding {
     }
 
     /// Reads `bytes`; those that do not fit are read as windows-1252.
-    fn decode(self, bytes: &[u8]) -> Cow<'_, str> {
+    pub fn decode(self, bytes: &[u8]) -> Cow<'_, str> {
         let table = match self.0 {
             Set::Latin1 => return mem::decode_latin1(bytes),
             Set::Iso2022 => return Cow::Owned(switches::decode(bytes, Self(Set::Ascii)).0),

@@ -60,7 +60,7 @@ pub fn family<'a>(message: &Message<'a>) -> [&'a [u8]; 6] {
 
 /// What stands in `message` behind its header: the same in a part and in its copy under another MSH-10.
 pub fn body<'a>(message: &Message<'a>) -> &'a [u8] {
-    let begin = message.segment_at(1).map_or(message.raw().len(), |segment| segment.start());
+    let begin = message.segment_at(1).map_or_else(|| message.raw().len(), |segment| segment.start());
     message.raw().get(begin..).unwrap_or_default()
 }
 
@@ -216,7 +216,8 @@ impl Writer {
     fn segment(&mut self, message: &Message<'_>, place: usize) {
         let Some(segment) = message.segment_at(place) else { return };
         let bytes = segment.bytes();
-        let after = message.segment_at(place.saturating_add(1)).map_or(message.raw().len(), |next| next.start());
+        let after =
+            message.segment_at(place.saturating_add(1)).map_or_else(|| message.raw().len(), |next| next.start());
         let line_end = message.raw().get(segment.start().saturating_add(bytes.len())..after).unwrap_or_default();
         if !segment.is("ADD") {
             if self.end > 0 && self.joined.len() == self.end {

@@ -187,7 +187,8 @@ fn segment_name(segment: &Segment<'_>, masking: Masking, charset: &Charset) -> S
     if plain { text.into_owned() } else { hide(text, masking) }
 }
 
-fn hide(text: Cow<'_, str>, masking: Masking) -> String {
+/// A value as it may be shown.
+pub fn hide(text: Cow<'_, str>, masking: Masking) -> String {
     match masking {
         Masking::Clear => text.into_owned(),
         Masking::Masked => text.chars().map(mask).collect(),

@@ -1,7 +1,7 @@
 //! What a changed configuration needs: which serial ports can take their new settings while the box runs, and what else
 //! differs and waits for a restart.
 //!
-//! A port takes a new device, line, framing, flow control and watching, and new bounds of its frames. What of a link decides
+//! The line behind a terminal server waits for a restart, and so does a port that becomes one. A port takes a new device, line, framing, flow control and watching, and new bounds of its frames. What of a link decides
 //! about messages (character set, profile, acknowledgements) belongs to the flows and is not changed under way.
 
 use std::{collections::BTreeSet, fmt::Debug};
@@ -68,14 +68,18 @@ pub fn change(running: &Settings, read: &Settings) -> Change {
 /// `old` with what a port can take of `new` at once.
 fn at_once(old: &Link, new: &Link) -> Link {
     let (LinkWire::Serial(_), LinkWire::Serial(port)) = (&old.wire, &new.wire) else { return old.clone() };
-    let (frame_max, frame_timeout, framing) = (new.frame_max, new.frame_timeout, new.framing.clone());
+    // A framing that carries something else than before waits for the restart that the content needs.
+    let framing = if old.content == new.content { &new.framing } else { &old.framing };
+    let (frame_max, frame_timeout, framing) = (new.frame_max, new.frame_timeout, framing.clone());
     Link { frame_max, frame_timeout, framing, wire: LinkWire::Serial(port.clone()), ..old.clone() }
 }
 
 fn table(link: &Link) -> String {
     let kind = match link.wire {
-        LinkWire::Serial(_) => "serial",
-        LinkWire::MllpServer(_) => "mllp",
+        LinkWire::Serial(_) | LinkWire::TerminalServer(_) => "serial",
+        LinkWire::MllpServer(_) | LinkWire::MllpClient(_) => "mllp",
+        LinkWire::Folder(_) => "folder",
+        LinkWire::Http(_) => "http_in",
     };
     format!("[{kind}.{}]", link.name)
 }

@@ -1,13 +1,14 @@
 //! Which end of a link a table stands for, where its kind can be both: `[mllp.NAME]` with `connect`, `[folder.NAME]`.
 //!
 //! The flows decide: what a flow sends to, or a source sends its later acknowledgements to, is a destination; what a
-//! flow takes messages from is a source. A table that is both or neither is a fault. An MLLP listener is a source,
+//! flow takes messages from is a source. A table that is both or neither is a fault: one that Gurney connects by would have to
+//! tell a message from an answer to another. An MLLP listener is a source,
 //! unless it says `role = "deliver"`.
 
 use super::{
     complaint::{Complaint, Complaints, Ground, quoted},
     fields::Section,
-    keys::{flow, link, target},
+    keys::{dialed, flow, link, target},
     merge::Entry,
     place::Place,
 };
@@ -22,17 +23,28 @@ pub(super) fn assign(entries: &mut [Entry<'_>], found: &mut Complaints) {
     let mut to: Vec<Use<'_>> = flows().filter_map(|flow| flow.fields.word(flow::TO.name)).collect();
     to.extend(entries.iter().filter_map(|entry| entry.fields.inner_word("application_ack", flow::TO.name)));
     for entry in entries {
+        refuse_two_ways(entry, found);
         let Some(section) = as_destination(entry) else { continue };
         let find = |uses: &[Use<'_>]| uses.iter().find(|(name, _)| *name == entry.name).map(|(_, place)| place.clone());
         let is_open = !entry.fields.has(&target::ROLE);
         match (find(&from), find(&to)) {
-            (Some(_), None) if is_open => continue,
+            (Some(_), None) if is_open => {
+                if let Some(section) = as_source(entry) {
+                    entry.read_as(section);
+                }
+                continue;
+            }
             (Some(from), Some(to)) if is_open => complain_of_both(entry, from, to, found),
             (None, None) if is_open => complain_of_neither(entry, found),
             _ => {}
         }
         entry.read_as(section);
     }
+}
+
+/// The keys of a table as a source, where they are not those of its kind.
+fn as_source(entry: &Entry<'_>) -> Option<&'static Section> {
+    entry.fields.has(&target::CONNECT).then_some(&dialed::MLLP_CLIENT)
 }
 
 /// The keys of a table as a destination, if it may be one.
@@ -47,6 +59,20 @@ fn as_destination(entry: &Entry<'_>) -> Option<&'static Section> {
         return Some(&target::MLLP_DELIVER);
     }
     entry.fields.has(&target::CONNECT).then_some(&target::MLLP_CONNECT)
+}
+
+/// A table listens or connects.
+fn refuse_two_ways(entry: &Entry<'_>, found: &mut Complaints) {
+    let fields = &entry.fields;
+    if entry.section.kind != link::MLLP.kind || !fields.has(&target::CONNECT) || !fields.has(&link::MLLP_LISTEN) {
+        return;
+    }
+    let (connect, listen) = (fields.key_place(&target::CONNECT), fields.key_place(&link::MLLP_LISTEN));
+    let message = format!("{} cannot both listen and connect", fields.title);
+    let complaint = Complaint::new(connect.clone(), message).also(listen.clone(), "it listens here");
+    found.push(complaint.help("keep one of the two keys, or write a table for each"));
+    found.settle(&connect);
+    found.settle(&listen);
 }
 
 fn complain_of_both(entry: &Entry<'_>, from: Place, to: Place, found: &mut Complaints) {

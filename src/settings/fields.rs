@@ -143,14 +143,21 @@ impl<'a> Fields<'a> {
         match key.absent {
             Absent::Nothing => None,
             Absent::Default(text) => key.form.read(Cell { file: self.header.file, value: &toml_of(text) }, found),
-            Absent::Fault(_) if self.is_misspelt(key.name) => None,
             Absent::Fault(why) => {
-                let help = format!("{why}; add a line such as: {} = {}", key.name, key.example);
-                let message = format!("{} has no `{}`", self.title, key.name);
-                found.push(Complaint::new(self.header.clone(), message).ground(Ground::Absence).help(help));
+                self.complain_of_absence(key, why, found);
                 None
             }
         }
+    }
+
+    /// Complains that a key is absent which is needed here.
+    pub(super) fn complain_of_absence<F>(&self, key: &Key<F>, why: &str, found: &mut Complaints) {
+        if self.is_misspelt(key.name) {
+            return;
+        }
+        let help = format!("{why}; add a line such as: {} = {}", key.name, key.example);
+        let message = format!("{} has no `{}`", self.title, key.name);
+        found.push(Complaint::new(self.header.clone(), message).ground(Ground::Absence).help(help));
     }
 
     /// Whether the key seems to be written under a wrong name, which is complained of there.

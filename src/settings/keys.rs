@@ -16,8 +16,10 @@ use crate::settings::{SecretRef, complaint::Complaints};
 pub(super) mod answering;
 pub(super) mod appliance;
 pub(super) mod destination;
+pub(super) mod dialed;
 pub(super) mod flow;
 pub(super) mod framing;
+pub(super) mod inbound;
 pub(super) mod link;
 pub(super) mod serial;
 pub(super) mod target;
@@ -30,13 +32,27 @@ pub(super) static SINGLE: [&Section; 4] =
     [&appliance::GURNEY, &appliance::STORE, &appliance::METRICS, &appliance::CONSOLE];
 
 /// Tables that stand once per name: `[mllp.ehr]`.
-pub(super) static NAMED: [&Section; 6] =
-    [&link::MLLP, &link::SERIAL, &destination::HTTP, &destination::FHIR, &target::FOLDER, &flow::FLOW];
+pub(super) static NAMED: [&Section; 7] = [
+    &link::MLLP,
+    &link::SERIAL,
+    &inbound::FOLDER,
+    &inbound::HTTP_IN,
+    &destination::HTTP,
+    &destination::FHIR,
+    &flow::FLOW,
+];
 
 /// Destinations of kinds that sources have too, with the names of their forms in the schema: a table is read as one
 /// of these where a flow sends to it.
-pub(super) static TARGETS: [(&str, &Section); 3] =
-    [("mllp-connect", &target::MLLP_CONNECT), ("mllp-deliver", &target::MLLP_DELIVER), ("folder", &target::FOLDER)];
+pub(super) static TARGETS: [(&str, &Section); 3] = [
+    ("mllp-connect", &target::MLLP_CONNECT),
+    ("mllp-deliver", &target::MLLP_DELIVER),
+    ("folder-deliver", &target::FOLDER),
+];
+
+/// Sources that share their kind with another one, with the names of their forms in the schema: a table is read as one of
+/// these where a flow takes messages from it.
+pub(super) static SOURCES: [(&str, &Section); 1] = [("mllp-fetch", &dialed::MLLP_CLIENT)];
 
 /// Whether a section is one of [`TARGETS`].
 pub(super) fn is_target(section: &Section) -> bool {
@@ -44,8 +60,8 @@ pub(super) fn is_target(section: &Section) -> bool {
 }
 
 /// Kinds of the format that this version cannot do.
-pub(super) const LATER: [&str; 11] =
-    ["cad", "http_in", "json", "uplink", "contact", "identity", "consent", "cluster", "backup", "pair", "profile"];
+pub(super) const LATER: [&str; 10] =
+    ["cad", "json", "uplink", "contact", "identity", "consent", "cluster", "backup", "pair", "profile"];
 
 const LABEL: Spelled<String> = Spelled { wanted: "a name", parse: words::label, pattern: Some("^[a-z0-9-]{1,40}$") };
 const PROSE: Spelled<String> = Spelled { wanted: "text", parse: words::prose, pattern: None };

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use super::{
-    Checked, Faults, Known, Link, SecretRef, Settings, Store,
+    Checked, Content, Faults, Known, Link, SecretRef, Settings, Store,
     complaint::{Complaint, Complaints, Ground},
     keys::{self, appliance},
     merge::{self, Entry},
@@ -17,8 +17,10 @@ use crate::units::{ByteCount, limits};
 
 mod answering;
 mod destinations;
+mod dialed;
 mod flows;
 mod framing;
+mod inbound;
 mod links;
 mod network;
 mod targets;
@@ -86,6 +88,10 @@ struct Reader<'k> {
     today: jiff::civil::Date,
     listeners: Vec<Listening>,
     devices: Vec<(PathBuf, Place)>,
+    /// Folders that messages are taken from.
+    watched: Vec<(PathBuf, Place)>,
+    /// Folders that messages are put into.
+    filled: Vec<(PathBuf, Place)>,
     /// The largest `frame_max` and where it stands.
     largest_frame: Option<(ByteCount, Place)>,
     ack_targets: Vec<AckTarget>,
@@ -95,6 +101,8 @@ struct Reader<'k> {
 struct NamedLink<'a> {
     name: &'a str,
     place: Place,
+    /// What its messages are, where that could be read.
+    content: Option<Content>,
 }
 
 impl<'k> Reader<'k> {
@@ -107,28 +115,38 @@ impl<'k> Reader<'k> {
             today,
             listeners: Vec::new(),
             devices: Vec::new(),
+            watched: Vec::new(),
+            filled: Vec::new(),
             largest_frame: None,
             ack_targets: Vec::new(),
         }
     }
 
     fn settings(&mut self, entries: &[Entry<'_>]) -> Option<Settings> {
-        let links = self.of(entries, &["mllp", "serial"], "source");
+        let links = self.of(entries, &["mllp", "serial", "folder", "http_in"], "source");
         let destinations = self.of(entries, &["http", "fhir"], DESTINATION);
         let flows = self.of(entries, &["flow"], "flow");
-        let link_names = links.iter().map(|entry| NamedLink { name: entry.name, place: entry.place.clone() });
-        let link_names: Vec<_> = link_names.collect();
         let destination_names: Vec<_> = destinations.iter().map(|entry| NamedDestination::of(entry)).collect();
 
         let site = self.site(entries);
         let store = self.store(entries);
-        let links: Vec<_> = links.iter().map(|entry| self.link(entry, &destination_names)).collect();
+        let mut link_names = Vec::with_capacity(links.len());
+        let links: Vec<_> = links
+            .iter()
+            .map(|entry| {
+                let link = self.link(entry, &destination_names);
+                let content = link.as_ref().map(|link| link.content);
+                link_names.push(NamedLink { name: entry.name, place: entry.place.clone(), content });
+                link
+            })
+            .collect();
         let destinations: Vec<_> = destinations.iter().map(|entry| self.destination(entry)).collect();
         let flows = self.flows(&flows, &link_names, &destination_names);
         let metrics = single(entries, "metrics").and_then(|entry| self.metrics(entry));
         let console = single(entries, "console").and_then(|entry| self.console(entry));
         self.refuse_shared_ports();
         self.refuse_shared_devices();
+        self.refuse_shared_folders();
         let (store, limit_place) = store?;
         self.refuse_frames_beyond_store(store.limit, &limit_place);
         let Site { site, node, zone, maps, profiles } = site?;

@@ -12,7 +12,7 @@ pub fn schema() -> Json {
     let named = |name: &str| json!({"$ref": format!("#/$defs/{name}")});
     let reference = |section: &&Section| named(section.kind);
     let by_name = |section: &&Section| {
-        let also = keys::TARGETS.iter().filter(|(name, target)| target.kind == section.kind && *name != section.kind);
+        let also = keys::SOURCES.iter().chain(&keys::TARGETS).filter(|(_, form)| form.kind == section.kind);
         let mut forms: Vec<_> = std::iter::once(reference(section)).chain(also.map(|(name, _)| named(name))).collect();
         let table = if forms.len() > 1 { json!({"anyOf": forms}) } else { forms.remove(0) };
         json!({
@@ -28,7 +28,9 @@ pub fn schema() -> Json {
     properties.extend(keys::NAMED.iter().map(|section| (section.kind.to_owned(), by_name(section))));
     let all = keys::SINGLE.iter().chain(&keys::NAMED);
     let mut definitions: Map<_, _> = all.map(|section| (section.kind.to_owned(), section.schema())).collect();
-    definitions.extend(keys::TARGETS.iter().map(|(name, section)| ((*name).to_owned(), section.schema())));
+    definitions.extend(
+        keys::SOURCES.iter().chain(&keys::TARGETS).map(|(name, section)| ((*name).to_owned(), section.schema())),
+    );
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Configuration of Gurney",

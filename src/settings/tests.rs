@@ -8,7 +8,10 @@ use super::*;
 use crate::units::limits;
 
 mod broken;
+mod content;
+mod dialed;
 mod examples;
+mod inbound;
 mod refusals;
 mod serial;
 

@@ -14,7 +14,10 @@ use super::{
     complaint::quoted,
     suggest::{did_you_mean, nearest},
 };
-use crate::units::ByteCount;
+use crate::{
+    units::ByteCount,
+    wire::folder::{PATTERN_BYTES_MAX, Pattern},
+};
 
 /// Why a word is refused, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -309,6 +312,43 @@ pub(super) fn peer(text: &str) -> Read<PeerAddress> {
     }
 }
 
+/// Where the bytes of a serial line are.
+#[derive(Clone, Debug)]
+pub(super) enum PortAddress {
+    /// A device at this box.
+    Device(PathBuf),
+    /// A terminal server's port for the line.
+    Tcp(PeerAddress),
+}
+
+impl PortAddress {
+    /// As a path: that of the device, or what is written for the terminal server.
+    pub(super) fn device(&self) -> PathBuf {
+        match self {
+            Self::Device(path) => path.clone(),
+            Self::Tcp(peer) => PathBuf::from(format!("tcp://{}", peer.address)),
+        }
+    }
+}
+
+/// Reads a serial port: the path of a device, or `tcp://host:port`.
+pub(super) fn serial_port(text: &str) -> Read<PortAddress> {
+    let Some((scheme, rest)) = text.split_once("://") else { return path(text).map(PortAddress::Device) };
+    if scheme == "tcp" {
+        return match peer(rest) {
+            Ok(peer) => Ok(PortAddress::Tcp(peer)),
+            Err(_) => Err(Wrong::new(
+                format!("{} is not tcp:// with host and port", quoted(text)),
+                "write the terminal server's address and the TCP port of the line, such as \"tcp://10.20.4.7:4001\"",
+            )),
+        };
+    }
+    Err(Wrong::new(
+        format!("{} is neither a device nor tcp:// with host and port", quoted(text)),
+        "RFC 2217 and Telnet are not spoken: set the terminal server's port to raw TCP (\"TCP server\") and write tcp://",
+    ))
+}
+
 /// Reads the name or address of a host.
 pub(super) fn host(text: &str) -> Read<String> {
     match host_of(text) {
@@ -331,6 +371,26 @@ pub(super) fn suffix(text: &str) -> Read<String> {
         ));
     }
     Ok(text.to_owned())
+}
+
+/// Reads a pattern of file names.
+pub(super) fn pattern(text: &str) -> Read<Pattern> {
+    Pattern::new(text).ok_or_else(|| {
+        let help = format!(
+            "write 1 to {PATTERN_BYTES_MAX} letters, digits and marks such as \"*.hl7\", without / and not beginning with a dot"
+        );
+        Wrong::new(format!("{} is no pattern of file names", quoted(text)), help)
+    })
+}
+
+/// Reads the path of a URL.
+pub(super) fn url_path(text: &str) -> Read<String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._~-".contains(&byte);
+    if text.starts_with('/') && text.len() <= 200 && text.bytes().all(is_plain) {
+        return Ok(text.to_owned());
+    }
+    let help = "write a path that begins with /, of letters, digits and . _ ~ - /, such as \"/hl7\"";
+    Err(Wrong::new(format!("{} is no path of a URL", quoted(text)), help))
 }
 
 /// The host of `host:port`, if both are well-formed.
@@ -483,6 +543,13 @@ pub(super) fn type_pattern(text: &str) -> Read<TypePattern> {
     let is_code =
         |part: &str| part.len() == 3 && part.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
     let part = |part: &str| (part != "*").then(|| part.to_owned());
+    match text.split_once('^').unwrap_or((text, "*")) {
+        ("TEXT", "*") if text == "TEXT" => return Ok(TypePattern { code: part("TEXT"), trigger: None }),
+        ("LIS02", kind) if kind == "*" || RECORDS.contains(&kind) => {
+            return Ok(TypePattern { code: part("LIS02"), trigger: part(kind) });
+        }
+        _ => {}
+    }
     if let Some((code, trigger)) = text.split_once('^')
         && is_code(code)
         && (trigger == "*" || is_code(trigger))
@@ -494,10 +561,17 @@ pub(super) fn type_pattern(text: &str) -> Read<TypePattern> {
     let help = match mended.as_slice() {
         [code] if is_code(code) => format!("write \"{code}^*\" for all events of this message"),
         [code, trigger] if is_code(code) && is_code(trigger) => format!("write \"{code}^{trigger}\""),
+        ["LIS02" | "LIS2", ..] => {
+            format!("write \"LIS02\" for all records, or with what they are about: LIS02^{}", RECORDS.join(", LIS02^"))
+        }
+        ["TEXT", ..] => "write \"TEXT\"".to_owned(),
         _ => "write \"ADT^A03\" for one event, \"ADT^*\" for all of a message, or \"*\" for everything".to_owned(),
     };
     Err(Wrong::new(format!("{} is not a message type", quoted(text)), help))
 }
+
+/// What a message of records may be about: the letters of its most telling record.
+const RECORDS: [&str; 7] = ["R", "Q", "O", "P", "S", "M", "C"];
 
 /// Reads a version of HL7 as MSH-12 has it, `2.5.1` (table 0104).
 pub(super) fn hl7_version(text: &str) -> Read<String> {

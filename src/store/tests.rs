@@ -44,6 +44,7 @@ fn settings(folder: &Path) -> Settings {
         profile: None,
         frame_timeout: Duration::from_secs(30),
         framing: Framing::Mllp(crate::wire::mllp::Options::default()),
+        content: crate::settings::Content::Hl7,
         wire: LinkWire::Serial(SerialPort {
             port: "/dev/null".into(),
             baud: 9600,

@@ -171,6 +171,8 @@ labels! {
         PeerFull = "peer_full",
         /// The TLS handshake failed.
         Tls = "tls",
+        /// A request bore no token of the link.
+        Bearer = "bearer",
         /// The connection could not be accepted: out of descriptors, most likely.
         Accept = "accept",
     }

@@ -49,8 +49,10 @@ impl LinkMeter {
     pub(super) fn new(families: &Catalogue, link: &settings::Link, patterns: &[&TypePattern]) -> Self {
         let name = [link.name.as_str()];
         let kind = match link.wire {
-            LinkWire::MllpServer(_) => "mllp",
-            LinkWire::Serial(_) => "serial",
+            LinkWire::MllpServer(_) | LinkWire::MllpClient(_) => "mllp",
+            LinkWire::Serial(_) | LinkWire::TerminalServer(_) => "serial",
+            LinkWire::Folder(_) => "folder",
+            LinkWire::Http(_) => "http_in",
         };
         families.interface_info.with_label_values(&[link.name.as_str(), kind, "in"]).set(1);
         families.interface_enabled.with_label_values(&name).set(1);
@@ -91,7 +93,7 @@ impl LinkMeter {
             findings: PerLabel::new::<FindingLevel>(|severity| {
                 families.conformance_findings_total.with_label_values(&[link.name.as_str(), severity])
             }),
-            serial: matches!(link.wire, LinkWire::Serial(_)).then(|| SerialMeter::new(families, &link.name)),
+            serial: (kind == "serial").then(|| SerialMeter::new(families, &link.name)),
             name: link.name.clone(),
         }
     }
@@ -122,6 +124,11 @@ impl LinkMeter {
     /// Counts bytes taken off the wire, whatever they are.
     pub fn bytes(&self, count: usize) {
         self.bytes.inc_by(count as u64);
+    }
+
+    /// Bytes taken off the wire so far.
+    pub fn bytes_received(&self) -> u64 {
+        self.bytes.get()
     }
 
     /// Counts something of the link layer.

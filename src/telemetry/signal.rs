@@ -93,6 +93,13 @@ pub enum LinkSignal<'a> {
         /// Why.
         cause: &'a dyn Error,
     },
+    /// A connection that we opened ended, and another one is opened. That is no fault where a peer closes it between messages.
+    Ended {
+        /// Why.
+        cause: &'a dyn Error,
+    },
+    /// A connection was opened anew behind one that ended.
+    Reopened,
     /// A connection could not be accepted: out of descriptors, most likely.
     AcceptFailed {
         /// Why.
@@ -325,6 +332,13 @@ impl LinkMeter {
                 self.set_up(false);
                 error!(interface, cause = chain(cause), "link down");
             }
+            LinkSignal::Ended { cause } => {
+                let count = self.peer_lost();
+                if worth_a_line(count) {
+                    warn!(interface, cause = chain(cause), count, "connection ended, it is opened anew");
+                }
+            }
+            LinkSignal::Reopened => self.reconnected(),
             LinkSignal::AcceptFailed { cause } => {
                 let count = self.accept_failed();
                 if worth_a_line(count) {

@@ -45,6 +45,7 @@ fn site(links: usize, flows: usize, destinations: usize) -> Settings {
                 profile: None,
                 frame_timeout: seconds(30),
                 framing: Framing::Mllp(crate::wire::mllp::Options::default()),
+                content: Content::Hl7,
                 wire: LinkWire::Serial(SerialPort {
                     port: PathBuf::from("/dev/null"),
                     baud: 9600,

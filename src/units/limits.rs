@@ -42,6 +42,14 @@ pub const LIS01_TRIES: u32 = 6;
 pub const LIS01_ABORTS: usize = 3;
 /// The time for [`LIS01_ABORTS`].
 pub const LIS01_ABORTS_WITHIN: Duration = Duration::from_secs(600);
+/// Records of one LIS02 message; one with more is refused.
+pub const LIS02_RECORDS_MAX: usize = 100_000;
+/// Fields of one LIS02 record; a message with more in one is refused.
+pub const LIS02_FIELDS_MAX: usize = 10_000;
+/// Largest HL7 message that is made of a LIS02 message: what an order says is repeated with each of its tests.
+pub const LIS02_REPORT_BYTES_MAX: usize = 64 << 20;
+/// Oddities of one LIS02 message that are listed; the rest is only counted.
+pub const LIS02_FINDINGS_MAX: usize = 100;
 /// Silence after which an odd end of a frame counts as its end (FS without CR).
 pub const LULL: Duration = Duration::from_millis(50);
 /// Time a peer of MLLP release 2 has to commit a block, unless the link says otherwise.
@@ -118,6 +126,30 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// TCP keepalive: idle time, interval and probes. A dead peer is found within 35 s.
 pub const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(20), Duration::from_secs(5), 3);
 
+/// Entries of a watched folder that one scan looks at; what is beyond them waits for the next scan.
+pub const FOLDER_ENTRIES_MAX: usize = 1 << 16;
+/// Files of a watched folder that are under way at once; the next ones are read when all of them have their answers.
+pub const FOLDER_FILES_AT_ONCE: usize = 32;
+/// Bytes of the files under way after which no further one is read.
+pub const FOLDER_BYTES_AT_ONCE: u64 = 32 << 20;
+/// Shortest pause between two looks at a folder that a site may configure.
+pub const FOLDER_EVERY_MIN: Duration = Duration::from_millis(100);
+/// Longest pause between two looks at a folder that a site may configure.
+pub const FOLDER_EVERY_MAX: Duration = Duration::from_secs(3600);
+/// Longest settle time of files that a site may configure.
+pub const FOLDER_SETTLE_MAX: Duration = Duration::from_secs(3600);
+/// Time a file server has for one look, after which the folder is reported as lost.
+pub const FOLDER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Time a peer has to send the head of an HTTP request.
+pub const HTTP_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of the token that requests over HTTP must bear.
+pub const BEARER_BYTES: (usize, usize) = (16, 512);
+/// Bytes of the bodies that one HTTP listener holds at once; beyond it requests are answered 429.
+pub const HTTP_BYTES_AT_ONCE: usize = 128 << 20;
+/// Pause that a sender over HTTP is asked for while its message cannot be taken.
+pub const HTTP_RETRY_AFTER: Duration = Duration::from_secs(5);
+
 /// Messages committed in one transaction.
 pub const COMMIT_BATCH_MAX: usize = 128;
 /// Bytes of messages committed in one transaction, unless one message alone is larger.
@@ -155,6 +187,10 @@ pub const RETURN_SUCCESSES: u32 = 3;
 pub const CONFLICT_ATTEMPTS: u32 = 3;
 /// Ordering keys of one lane whose entries were left on disk; beyond it the lane reads no further.
 pub const SPILLED_KEYS_MAX: usize = 1 << 16;
+/// Pauses between attempts to connect to a terminal server: the first and the longest. One that starts anew takes a minute.
+pub const TERMINAL_REDIAL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
+/// Longest pause between attempts to connect to a source that a site may configure.
+pub const REDIAL_MAX: Duration = Duration::from_secs(3600);
 /// Time to connect to a destination.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Addresses of one name that are tried in turn.

@@ -54,6 +54,8 @@ const fn suffix_of(content: Content) -> &'static str {
     match content {
         Content::Hl7 => "hl7",
         Content::Fhir => "json",
+        Content::Lis02 => "lis02",
+        Content::Text => "txt",
     }
 }
 

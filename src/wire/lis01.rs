@@ -15,16 +15,19 @@
 //! while its answer is due is counted and gets that one answer. If the sender gives up waiting (EOT), the answer goes
 //! nowhere: it will repeat the message, and the journal knows repeats.
 //!
-//! **A session that ends without an L record.** After a NAK of ours, or after bytes that may have been a frame we
-//! did not see, the sender knows that it has to repeat everything: [`Cause::Abandoned`]. Inside a text that was to be continued: [`Cause::Partial`]. Otherwise whole records were
-//! acknowledged and the sender may think it is done, so they are handed over as a frame, followed by
+//! **A session that ends without an L record.** After a NAK of ours, after bytes that may have been a frame we did not
+//! see, or with ENQ instead of EOT, the sender knows that it has to repeat everything: [`Cause::Abandoned`]. Inside a
+//! text that was to be continued: [`Cause::Partial`]. Otherwise whole records were acknowledged and the sender may think
+//! it is done, so they are handed over as a frame, followed by
 //! [`Cause::Unterminated`]; if they are refused, they are offered again every [`Timers::busy`] and new sessions get
 //! NAK until they are taken. Silence of [`Timers::receiver`] drops the message ([`Cause::Timeout`]), as the standard
 //! says. Dropped text is in the event as a whole, so that a person can look at it.
 //!
 //! **Which frame is taken.** The next number, or the last one again with the same content (acknowledged again, not
 //! taken). The last number with other content is refused: a device that does not count would lose data otherwise.
-//! CR and LF must end the frame; a control character inside spoils it. Noise outside frames is never answered, since
+//! CR and LF must end the frame; a control character inside spoils it. Since STX is not summed and one wrong bit or two
+//! make EOT or ENQ of it, these are believed inside a message, and ENQ without EOT anywhere, when [`Timers::gap`] of
+//! silence follows. Noise outside frames is never answered, since
 //! an answer too many is taken for that of the next frame.
 //!
 //! **Our own messages.** Six refusals of one frame end in EOT and [`Unsent::Refused`], no reply in EOT and
@@ -51,7 +54,7 @@ mod tests;
 
 use assembly::Assembly;
 use frame::{ENQ, EOT};
-use receiver::{Due, Orphan, Reception};
+use receiver::{Due, Orphan, Reception, Said};
 use scan::Scanner;
 use sender::{Outgoing, Transfer};
 
@@ -99,8 +102,8 @@ pub struct Timers {
     pub receiver: Duration,
     /// After EOT in place of ACK, before the next ENQ.
     pub interrupted: Duration,
-    /// Silence inside a frame after which it is refused. Not of the standard: without it, a frame whose end was
-    /// damaged costs the whole message.
+    /// Silence inside a frame after which it is refused, and behind EOT or ENQ inside a message after which they are
+    /// believed. Not of the standard: without it, a frame whose end was damaged costs the whole message.
     pub gap: Duration,
 }
 
@@ -158,8 +161,8 @@ impl Options {
 enum Phase {
     /// Nobody sends.
     Neutral,
-    /// ENQ came while an answer was due; it is answered with that.
-    Held,
+    /// ENQ came while an answer was due; it is answered with that: what was said so far.
+    Held(Said),
     /// The peer sends.
     Receiving(Reception),
     /// We sent ENQ.
@@ -176,7 +179,7 @@ enum Phase {
 /// let (mut host, now) = (Lis01::new(Options::new(Role::Host, 1 << 20)), Timestamp(0));
 /// host.receive(now, b"\x05");
 /// assert_eq!(host.transmit(), b"\x06");
-/// host.receive(now, b"\x021H|\\^&\rL|1|N\r\x03AB\r\n");
+/// host.receive(now, b"\x021H|\\^&\rL|1|N\r\x03B5\r\n");
 /// assert_eq!(host.transmit(), b"", "not before the commit");
 /// assert_eq!(host.next(), Some(Event::Frame(b"H|\\^&\rL|1|N\r".to_vec())));
 /// host.answer(now, Answer::Taken(Vec::new()));
@@ -263,7 +266,7 @@ impl Lis01 {
 
     fn take(&mut self, now: Timestamp, byte: u8, fault: Option<Cause>) {
         match self.phase {
-            Phase::Neutral | Phase::Held => self.take_idle(now, byte, fault),
+            Phase::Neutral | Phase::Held(_) => self.take_idle(now, byte, fault),
             Phase::Receiving(_) => self.take_receiving(now, byte, fault),
             Phase::Asking { .. } | Phase::Sending(_) => self.take_reply(now, byte, fault),
         }
@@ -284,13 +287,13 @@ impl Line for Lis01 {
         for byte in bytes {
             self.take(now, *byte, None);
         }
-        self.gap_until = self.scanner.in_frame().then(|| now.plus(self.options.timers.gap));
+        self.gap_until = self.awaits_silence().then(|| now.plus(self.options.timers.gap));
         self.begin(now);
     }
 
     fn damaged(&mut self, now: Timestamp, fault: LineFault) {
         self.take(now, 0, Some(fault.cause()));
-        self.gap_until = self.scanner.in_frame().then(|| now.plus(self.options.timers.gap));
+        self.gap_until = self.awaits_silence().then(|| now.plus(self.options.timers.gap));
     }
 
     fn tick(&mut self, now: Timestamp) {

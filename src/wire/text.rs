@@ -21,8 +21,16 @@
 //! - A message that our own end would not read back (it holds a mark, or is a heartbeat) is [`Unsent::Unfit`]; such a
 //!   reply is not written.
 //!
-//! Without a check a damaged line is taken unless the receiver of the line noticed; without a start mark noise between
-//! lines is a part of the next one. Bounds: one line of [`Bounds::frame_max`], and what was given to [`Line::send`].
+//! What such a protocol cannot promise:
+//! - Without a check a damaged line is taken unless the receiver of the line noticed.
+//! - A check of eight bits sees every damage of one byte inside a line, and takes one in 256 of anything worse: noise
+//!   that looks like a line, two damaged bytes, two lines that a lost end made one. None sees the order of bytes or a
+//!   NUL too many, and [`Algorithm::Xor`] no pair of equal bytes too many.
+//! - Without a start mark noise between lines is a part of the next one, and a lost end joins two lines.
+//! - A missing check costs the next line as well, unless that begins with a start mark.
+//! - A damaged ACK or NAK is silence, and the line comes twice; one that damage made of the other is believed.
+//!
+//! Bounds: one line of [`Bounds::frame_max`], and what was given to [`Line::send`].
 
 use std::{collections::VecDeque, fmt, mem, time::Duration};
 
@@ -255,8 +263,8 @@ impl TextLine {
                 Found::Noise(noise) => self.out.events.push_back(noise),
                 Found::Spoilt => self.owe(Owed::Nak),
             }
+            self.pay();
         }
-        self.pay();
         if self.began.0 != self.scanner.begun() {
             self.began = (self.scanner.begun(), now);
         }

@@ -23,9 +23,9 @@ use crate::{
 
 /// Acknowledgements heard, by the journal row that they name.
 #[derive(Default)]
-struct Heard {
-    positive: BTreeMap<i64, Vec<u8>>,
-    negative: usize,
+pub(crate) struct Heard {
+    pub(crate) positive: BTreeMap<i64, Vec<u8>>,
+    pub(crate) negative: usize,
 }
 
 impl Heard {
@@ -48,7 +48,7 @@ impl Heard {
     }
 
     /// Each positive one is of a message that lies in the journal, and that bears what was echoed.
-    fn are_stored(&self, books: &Books) {
+    pub(crate) fn are_stored(&self, books: &Books) {
         let mut left = self.positive.clone();
         books.each_message(|id, raw| {
             if let Some(echoed) = left.remove(&id) {
@@ -63,11 +63,16 @@ impl Heard {
     }
 }
 
-/// Sends one case and a good message behind it, over a new connection where this one has ended; notes what is answered.
+/// Sends one case and a good message behind it.
 async fn throw(peer: &mut Peer, site: &Site, (name, bytes): (&str, &[u8]), good: &str, heard: &mut Heard) {
-    let written =
-        peer.try_write(&framed(bytes)).await.is_ok() && peer.try_write(&framed(&adt(good, "ZZ1"))).await.is_ok();
-    if written {
+    // Where the connection has ended, the next write or answer says so.
+    peer.try_write(&framed(bytes)).await.ok();
+    follow(peer, site, name, good, heard).await;
+}
+
+/// Sends a good message behind a case, over a new connection where this one has ended; notes what is answered to both.
+pub(crate) async fn follow(peer: &mut Peer, site: &Site, name: &str, good: &str, heard: &mut Heard) {
+    if peer.try_write(&framed(&adt(good, "ZZ1"))).await.is_ok() {
         while let Some(ack) = peer.answer().await {
             if ack.control_id == good {
                 assert_eq!(ack.code, "AA", "{name}: the good message behind it");
@@ -209,10 +214,10 @@ async fn lets_nothing_out_of_a_field() {
 }
 
 /// Memory that bad input may take beyond what the box has without it.
-const EXTRA_KIB_MAX: u64 = 64 << 10;
+pub(crate) const EXTRA_KIB_MAX: u64 = 64 << 10;
 /// Generous: a bound against work that grows out of hand, in an unoptimised build on a busy machine. A hundred thousand messages
 /// in one frame are each stored and answered.
-const HANG: Duration = Duration::from_secs(60);
+pub(crate) const HANG: Duration = Duration::from_secs(60);
 
 /// Classes B, C, D and H at the running box: it stays up, takes a good message behind each, and takes little memory.
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! What fault tests are made of: sites, daemons, senders, disks and networks that fail on demand, and the verdict.
 
+pub(crate) mod analyzer;
 pub(crate) mod daemon;
 pub(crate) mod disk;
 pub(crate) mod load;

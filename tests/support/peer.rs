@@ -60,6 +60,12 @@ impl Peer {
         Ok(Self { stream, answers: Decoder::new(1 << 20) })
     }
 
+    /// Takes over a connection that was opened by the other side.
+    pub(crate) fn over(stream: TcpStream) -> Self {
+        stream.set_nodelay(true).unwrap();
+        Self { stream, answers: Decoder::new(1 << 20) }
+    }
+
     /// Connects as another machine would: from another address.
     pub(crate) async fn connect_from(from: Ipv4Addr, to: SocketAddr) -> Self {
         let socket = TcpSocket::new_v4().unwrap();

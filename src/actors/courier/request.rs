@@ -3,9 +3,13 @@
 use super::Plan;
 use crate::{
     delivery::{KeyParts, delivery_key, traceparent},
-    flow::{ACKNOWLEDGEMENT, Original, delivery},
+    flow::{ACKNOWLEDGEMENT, Named, Original, delivery, named},
     hl7::{Encoding, Index, Message, Text},
-    store::{reader::Due, rows::RAW},
+    settings::{Content as Source, Mapping},
+    store::{
+        reader::Due,
+        rows::{RAW, mapping_word},
+    },
     uplink::{Content, Delivery},
 };
 
@@ -31,22 +35,37 @@ pub(super) fn build(plan: &Plan, due: &Due) -> Result<Delivery, Error> {
     let flow = plan.names.flow_index(due.waiting.flow).and_then(|flow| plan.flows.flow(flow)).ok_or(Error::NoFlow)?;
     let link = plan.names.links.iter().position(|row| *row == due.message.link);
     let text = Text::of(&due.message.raw, link.and_then(|link| plan.flows.charset(link)));
+    let source = source(plan, due, link);
     let mut index = Index::default();
-    let is_message = index.parse(text.bytes()).is_ok();
+    let is_message = source == Source::Hl7 && index.parse(text.bytes()).is_ok();
     let message = is_message.then(|| Message::new(text.bytes(), &index));
     let part = |read: fn(&Message<'_>) -> Vec<u8>| message.as_ref().map(read).unwrap_or_default();
+    let named = if source == Source::Lis02 { named(&text) } else { Named::default() };
     let key = delivery_key(&KeyParts {
         site: &plan.site,
         flow: flow.name.as_str(),
         destination: plan.settings.name.as_str(),
-        msh3: &part(|message| message.sending_application().to_vec()),
+        msh3: &[named.sender, part(|message| message.sending_application().to_vec())].concat(),
         msh4: &part(|message| message.sending_facility().to_vec()),
-        msh10: &part(|message| message.control_id().to_vec()),
+        msh10: &[named.control_id, part(|message| message.control_id().to_vec())].concat(),
         content_hash: &due.message.content_hash,
         map_version: &due.mapping,
     });
     let (content, content_type, body) = if due.mapping == RAW {
-        (Content::Hl7, raw_type(&text, message.as_ref()), due.message.raw.clone())
+        let content = match source {
+            Source::Hl7 => Content::Hl7,
+            Source::Lis02 => Content::Lis02,
+            Source::Text => Content::Text,
+        };
+        let content_type = match source {
+            Source::Hl7 => raw_type(&text, message.as_ref()),
+            Source::Lis02 | Source::Text => plain_type(&text, &due.message.raw),
+        };
+        (content, content_type, due.message.raw.clone())
+    } else if due.mapping == mapping_word(&Mapping::observation_report()) {
+        let stored = &due.message;
+        let body = plan.flows.observation_report(link, &stored.raw, stored.received_at, key).ok_or(Error::NoMap)?;
+        (Content::Hl7, "application/hl7-v2; charset=utf-8".to_owned(), body)
     } else if due.mapping == ACKNOWLEDGEMENT {
         let body = message.as_ref().and_then(|message| acknowledgement(plan, due, message)).ok_or(Error::NoMap)?;
         (Content::Hl7, raw_type(&text, message.as_ref()), text.encode(body))
@@ -69,6 +88,15 @@ pub(super) fn build(plan: &Plan, due: &Due) -> Result<Delivery, Error> {
     Ok(Delivery { name, key: key.to_string(), content, headers, body })
 }
 
+/// What the message is by its link. Where that is no longer configured, by what is to be made of it or by itself.
+fn source(plan: &Plan, due: &Due, link: Option<usize>) -> Source {
+    match link {
+        Some(link) => plan.flows.content(link),
+        None if due.mapping == mapping_word(&Mapping::observation_report()) => Source::Lis02,
+        None => Source::Hl7,
+    }
+}
+
 /// The application acknowledgement of a stored message, from what its journal row keeps.
 fn acknowledgement(plan: &Plan, due: &Due, message: &Message<'_>) -> Option<Vec<u8>> {
     let stored = &due.message;
@@ -76,6 +104,13 @@ fn acknowledgement(plan: &Plan, due: &Due, message: &Message<'_>) -> Option<Vec<
     let zone = link.map_or(jiff::tz::TimeZone::UTC, |link| plan.flows.zone(link));
     let (journal, received_at, verdict) = (stored.id, stored.received_at, stored.verdict);
     delivery(message, &Original { journal, received_at, verdict, expected: None }, stored.fate, &zone)
+}
+
+/// Text that names no character set: the link's own, else what the bytes are.
+fn plain_type(text: &Text<'_>, raw: &[u8]) -> String {
+    let own = text.source().or_else(|| text.configured());
+    let by_bytes = if Encoding::UTF_8.fits(raw) { "utf-8" } else { "iso-8859-1" };
+    format!("text/plain; charset={}", own.map_or(by_bytes, Encoding::name))
 }
 
 fn raw_type(text: &Text<'_>, message: Option<&Message<'_>>) -> String {

@@ -10,26 +10,26 @@ use crate::{settings::Parity, telemetry::labels::LineError, wire::LineFault};
 
 /// Since when a line has been silent.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Hearing {
+pub(in crate::actors) struct Hearing {
     last: Instant,
     is_silent: bool,
 }
 
 impl Hearing {
     /// Of a line that is listened to from `now` on.
-    pub(super) const fn new(now: Instant) -> Self {
+    pub(in crate::actors) const fn new(now: Instant) -> Self {
         Self { last: now, is_silent: false }
     }
 
     /// Bytes came; gives how long the silence was, if it was reported.
-    pub(super) fn heard(&mut self, now: Instant) -> Option<Duration> {
+    pub(in crate::actors) fn heard(&mut self, now: Instant) -> Option<Duration> {
         let silent = now.saturating_duration_since(self.last);
         self.last = now;
         std::mem::take(&mut self.is_silent).then_some(silent)
     }
 
     /// Gives how long the silence is, once it is longer than `most`; once for each silence.
-    pub(super) fn silent(&mut self, now: Instant, most: Option<Duration>) -> Option<Duration> {
+    pub(in crate::actors) fn silent(&mut self, now: Instant, most: Option<Duration>) -> Option<Duration> {
         let silent = now.saturating_duration_since(self.last);
         let is_new = !self.is_silent && most.is_some_and(|most| silent >= most);
         self.is_silent |= is_new;

@@ -2,16 +2,26 @@
 
 use std::{path::Path, sync::Arc};
 
+use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use crate::{
-    cli::{Exit, Failure, chain, data, load, note, print_json, text::printable},
+    cli::{Exit, Failure, chain, data, load, print_json, text::printable},
+    event::{Clock, When},
     hl7::{
         Charset, EscapeFindings, Findings, Index, Message, Text, Why,
         batch::Batch,
         profile::{Finding, Level, Profile, Rule, validate},
     },
 };
+
+/// What is said about a file.
+#[derive(Debug, Serialize)]
+struct Report {
+    /// What the envelopes say that is not so.
+    batch: Vec<String>,
+    messages: Vec<Checked>,
+}
 
 /// What the parser says about one message.
 #[derive(Debug, Serialize)]
@@ -56,18 +66,30 @@ pub(super) fn named(id: &str, folder: Option<&Path>) -> Result<Arc<Profile>, Fai
     })
 }
 
-pub(super) fn check(file: &Path, profile: &Profile, json: bool) -> Result<Exit, Failure> {
+/// The time zone called so.
+pub(super) fn zone(name: &str) -> Result<TimeZone, Failure> {
+    TimeZone::get(name).map_err(|_| {
+        let text = format!("there is no time zone `{}`; write one such as America/Chicago", printable(name));
+        Failure::new(Exit::Usage, text)
+    })
+}
+
+pub(super) fn check(file: &Path, profile: &Profile, zone: Option<&TimeZone>, json: bool) -> Result<Exit, Failure> {
     let bytes = super::read(file)?;
     let messages = super::messages(&bytes);
-    let checked: Vec<Checked> = (1..).zip(messages).map(|(number, raw)| check_one(number, &raw, profile)).collect();
-    for finding in payloads_or_all(&bytes).iter().flat_map(|payload| batch_findings(payload)) {
-        note(&format!("note: {}: {finding}", file.display()));
-    }
-    let printed = if json { print_json(&checked) } else { data(&checked_text(&checked)) };
-    if checked.iter().any(|message| !message.readable) {
+    let messages = (1..).zip(messages).map(|(number, raw)| check_one(number, &raw, profile, zone)).collect();
+    let batch = payloads_or_all(&bytes).iter().flat_map(|payload| batch_findings(payload)).collect();
+    let report = Report { batch, messages };
+    let printed = if json { print_json(&report) } else { data(&report_text(file, &report)) };
+    if report.messages.iter().any(|message| !message.readable) {
         return Ok(Exit::BadData);
     }
-    Ok(printed.unless(checked.iter().any(|message| message.result == "refused")))
+    Ok(printed.unless(report.messages.iter().any(|message| message.result == "refused")))
+}
+
+fn report_text(file: &Path, report: &Report) -> String {
+    let batch: String = report.batch.iter().map(|finding| format!("batch {}: {finding}\n", file.display())).collect();
+    batch + &checked_text(&report.messages)
 }
 
 fn checked_text(checked: &[Checked]) -> String {
@@ -116,7 +138,7 @@ fn checked_text(checked: &[Checked]) -> String {
     text
 }
 
-fn check_one(number: usize, raw: &[u8], profile: &Profile) -> Checked {
+fn check_one(number: usize, raw: &[u8], profile: &Profile, zone: Option<&TimeZone>) -> Checked {
     let text = Text::of(raw, None);
     let index = match Index::of(text.bytes()) {
         Ok(index) => index,
@@ -143,6 +165,7 @@ fn check_one(number: usize, raw: &[u8], profile: &Profile) -> Checked {
     let mut found = findings(index.findings());
     found.extend(charset.guessed().map(|why| charset_finding(why).to_owned()));
     found.extend(escape_findings(&message, &charset));
+    found.extend(zone.into_iter().flat_map(|zone| clock_findings(&message, zone)));
     for (what, is_empty) in [
         ("MSH-9 names no message type", kind.code.is_empty()),
         ("MSH-10 is empty: repeats cannot be recognised", message.control_id().is_empty()),
@@ -216,6 +239,41 @@ fn escape_findings(message: &Message<'_>, charset: &Charset) -> Vec<String> {
     counted.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect()
 }
 
+/// Fields that say when something happens or happened.
+const TIMES: [(&str, &[usize]); 12] = [
+    ("MSH", &[7]),
+    ("EVN", &[2, 3, 6]),
+    ("PV1", &[44, 45]),
+    ("PV2", &[8, 9]),
+    ("ORC", &[9, 15, 27]),
+    ("OBR", &[6, 7, 8, 14, 22, 36]),
+    ("OBX", &[14, 19]),
+    ("TQ1", &[7, 8]),
+    ("AIS", &[4]),
+    ("AIL", &[6]),
+    ("DG1", &[5]),
+    ("TXA", &[4, 6, 7]),
+];
+
+/// Local times that a change of clocks skips, or has twice.
+fn clock_findings(message: &Message<'_>, zone: &TimeZone) -> Vec<String> {
+    let mut found = Vec::new();
+    for segment in message.segments() {
+        let fields = TIMES.iter().find(|(name, _)| segment.is(name)).map_or(&[] as &[usize], |(_, fields)| fields);
+        for number in fields {
+            let value = segment.field(*number).component(1);
+            let what = match std::str::from_utf8(value.bytes()).ok().and_then(|text| When::read(text, zone)) {
+                Some(when) if when.clock() == Clock::Skipped => "is skipped by a change of clocks; read as later",
+                Some(when) if when.clock() == Clock::Repeated => "comes twice at a change of clocks; read as the first",
+                _ => continue,
+            };
+            let name = String::from_utf8_lossy(segment.name()).into_owned();
+            found.push(format!("{name}-{number}: the local time {what}"));
+        }
+    }
+    found
+}
+
 /// What the envelopes of a file say that is not so.
 fn batch_findings(bytes: &[u8]) -> Vec<String> {
     let batch = Batch::read(bytes);
@@ -239,7 +297,7 @@ mod tests {
     const ONE: &[u8] = b"MSH|^~\\&|A|B|||20260301||ADT^A01|1|P|2.5\rEVN||20260301\rPID|1||7||X\rPV1||I\r";
 
     fn check(raw: &[u8]) -> Checked {
-        check_one(1, raw, &named("lenient@1", None).unwrap())
+        check_one(1, raw, &named("lenient@1", None).unwrap(), None)
     }
 
     #[test]
@@ -259,10 +317,26 @@ mod tests {
     }
 
     #[test]
+    fn names_times_that_a_change_of_clocks_makes_doubtful() {
+        let raw = b"MSH|^~\\&|A|B|||20261101013000||ADT^A01|1|P|2.5\rEVN||20260308023000\rPV1||I\r";
+        let lenient = named("lenient@1", None).unwrap();
+        let found = check_one(1, raw, &lenient, Some(&zone("America/Chicago").unwrap())).findings;
+        assert_eq!(
+            found,
+            [
+                "MSH-7: the local time comes twice at a change of clocks; read as the first",
+                "EVN-2: the local time is skipped by a change of clocks; read as later"
+            ]
+        );
+        assert!(check_one(1, raw, &lenient, Some(&TimeZone::UTC)).findings.is_empty());
+        assert!(zone("Nowhere/Else").is_err());
+    }
+
+    #[test]
     fn tells_people_what_is_wrong_where_and_what_to_do() {
         let raw = b"MSH|^~\\&|A|B|||20260301||ADT^A03|1|P|2.5\rEVN||20260301\rPID|1||7||X||1950-01-02\rPV1||I\rTQ1|1\r";
         let adt = named("adt-feed@1", None).unwrap();
-        let text = checked_text(&[check_one(1, raw, &adt), check_one(2, &raw[..48], &adt)]);
+        let text = checked_text(&[check_one(1, raw, &adt, None), check_one(2, &raw[..48], &adt, None)]);
         assert_eq!(text, TOLD);
     }
 
@@ -271,7 +345,6 @@ message 1 ADT^A03: accepted, with warnings
   - note    TQ1 (segment 5): expected a segment that this message type has [segment-unexpected]
   ! warn    PID-7.1: expected a date and time, YYYY[MM[DD[HH[MM[SS]]]]][+/-ZZZZ], found 10 characters [form-timestamp]
   - note    PID-3.4: expected a value, found nothing [field-missing]
-  ! warn    PID-7: expected a date and time, YYYY[MM[DD[HH[MM[SS]]]]][+/-ZZZZ], found 10 characters [form-timestamp]
   ! warn    PV1-3.1: expected a value, found nothing [field-missing]
   - note    PV1-36: expected a value, found nothing [field-missing]
 message 2 ADT^A03: REFUSED by the profile
@@ -281,7 +354,7 @@ message 2 ADT^A03: REFUSED by the profile
 
 what to do:
   segment-unexpected        1 x  check that nothing downstream needs it there
-  form-timestamp            3 x  have the sender write YYYYMMDDHHMMSS, perhaps with an offset such as +0100
+  form-timestamp            2 x  have the sender write YYYYMMDDHHMMSS, perhaps with an offset such as +0100
   field-missing             3 x  have the sender fill it, or make it optional in the profile
   segment-missing           2 x  have the sender add it
 ";

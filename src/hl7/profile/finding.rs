@@ -188,6 +188,14 @@ impl Place {
     pub fn path(&self) -> Option<Path> {
         self.to_string().parse().ok().filter(|_| self.field > 0)
     }
+
+    /// The same, with the first of what it does not say.
+    fn first(mut self) -> Self {
+        for part in [&mut self.repetition, &mut self.component, &mut self.subcomponent] {
+            *part = (*part).max(1);
+        }
+        self
+    }
 }
 
 impl fmt::Display for Place {
@@ -391,9 +399,11 @@ impl Findings {
         all.saturating_sub(u32::try_from(self.list.len()).unwrap_or(u32::MAX))
     }
 
-    /// Adds a finding; the same rule at the same place is one finding, with the graver level.
+    /// Adds a finding; the same rule at the same place is one finding, with the graver level. A field and its first
+    /// component are one place where they begin together.
     pub(super) fn add(&mut self, finding: Finding) {
-        let known = self.list.iter_mut().rev().find(|known| known.rule == finding.rule && known.place == finding.place);
+        let is_same = |known: &Finding| known.rule == finding.rule && known.place.first() == finding.place.first();
+        let known = self.list.iter_mut().rev().find(|known| is_same(known));
         if let Some(known) = known {
             if known.level >= finding.level {
                 return;

@@ -57,13 +57,13 @@ pub(in crate::settings) enum Target {
 }
 
 /// A word, or a table that names a destination.
-pub(in crate::settings) struct TargetForm;
+pub(in crate::settings) struct TargetForm(Choice<Whither>);
 
 const TARGET_WORDS: Choice<Whither> =
     Choice(&[("same-connection", Word::Means(Whither::SameConnection)), ("never", Word::Means(Whither::Never))]);
 
 #[derive(Clone, Copy)]
-enum Whither {
+pub(in crate::settings) enum Whither {
     SameConnection,
     Never,
 }
@@ -95,23 +95,31 @@ impl Form for TargetForm {
         if cell.value.get_ref().as_table().is_some() {
             return TARGET_TABLE.read(cell, found);
         }
-        TARGET_WORDS.read(cell, found).map(|word| match word {
+        self.0.read(cell, found).map(|word| match word {
             Whither::SameConnection => Target::SameConnection,
             Whither::Never => Target::Never,
         })
     }
 
     fn schema(&self) -> Json {
-        json!({"anyOf": [TARGET_WORDS.schema(), TARGET_TABLE.schema()]})
+        json!({"anyOf": [self.0.schema(), TARGET_TABLE.schema()]})
     }
 }
 
 pub(in crate::settings) static APPLICATION_ACK: Key<TargetForm> = Key {
     name: "application_ack",
-    form: TargetForm,
+    form: TargetForm(TARGET_WORDS),
     absent: Absent::Default("\"same-connection\""),
     example: "{ to = \"platform\" }",
     doc: "Where AA, AE, AR go when MSH-16 asks: same-connection, never, or { to = DESTINATION } as a stored delivery.",
+};
+/// As [`APPLICATION_ACK`], for sources without a connection on which a later exchange could begin.
+pub(in crate::settings) static APPLICATION_ACK_APART: Key<TargetForm> = Key {
+    name: "application_ack",
+    form: TargetForm(Choice(&[("never", Word::Means(Whither::Never))])),
+    absent: Absent::Default("\"never\""),
+    example: "{ to = \"platform\" }",
+    doc: "Where AA, AE, AR go when MSH-16 asks: never, or { to = DESTINATION } as a stored delivery.",
 };
 pub(in crate::settings) static ACK_AFTER: Key<Choice<AckAfter>> = Key {
     name: "ack_after",

@@ -26,13 +26,13 @@ pub(in crate::settings) static ON: Key<List<Spelled<TypePattern>>> = Key {
         item: Spelled {
             wanted: "a message type",
             parse: words::type_pattern,
-            pattern: Some("^(\\*|[A-Z0-9]{3}\\^(\\*|[A-Z0-9]{3}))$"),
+            pattern: Some("^(\\*|[A-Z0-9]{3}\\^(\\*|[A-Z0-9]{3})|LIS02(\\^[A-Z*])?|TEXT)$"),
         },
         count: 1..=limits::PATTERNS_MAX,
     },
     absent: Absent::Fault("a flow says which messages it takes; [\"*\"] is all"),
     example: "[\"ADT^A03\", \"ORM^*\"]",
-    doc: "Message types it takes: ADT^A03 is one event, ADT^* all of a message, * everything.",
+    doc: "Message types it takes: ADT^A03 is one event, ADT^* all of a message, LIS02^R results of an instrument, TEXT lines, * everything.",
 };
 pub(in crate::settings) static TO: Key<Spelled<String>> = Key {
     name: "to",
@@ -50,7 +50,7 @@ pub(in crate::settings) static MAPPING: Key<Spelled<Mapping>> = Key {
     },
     absent: Absent::Fault("a flow says what is sent; \"raw\" is the message byte by byte"),
     example: "\"transport@1\"",
-    doc: "What is sent: raw is the message byte by byte, NAME@VERSION what that map makes of it.",
+    doc: "What is sent: raw is the message byte by byte, NAME@VERSION what that map makes of it; oru@1 makes HL7 of LIS02.",
 };
 pub(in crate::settings) static PATTERN: Key<Choice<Pattern>> = Key {
     name: "pattern",

@@ -4,6 +4,7 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use crate::{
     settings::{
+        Content,
         complaint::Complaints,
         fields::{Absent, Fields, Key, Section},
         form::{Choice, Inline, Spelled, Time, Whole, Word},
@@ -36,6 +37,17 @@ pub(in crate::settings) static FRAMING: Key<Choice<Kind>> = Key {
     absent: Absent::Fault("devices mark the ends of a message in different ways"),
     example: "\"mllp\"",
     doc: "How the device marks the ends of a message: mllp, hllp, lis01 (LIS01-A2, ASTM E1381) or line (framed text).",
+};
+pub(in crate::settings) static CONTENT: Key<Choice<Content>> = Key {
+    name: "content",
+    form: Choice(&[
+        ("hl7", Word::Means(Content::Hl7)),
+        ("lis02", Word::Means(Content::Lis02)),
+        ("text", Word::Means(Content::Text)),
+    ]),
+    absent: Absent::Nothing,
+    example: "\"lis02\"",
+    doc: "What its messages are: hl7, lis02 (LIS02-A2, ASTM E1394) or text; lis02 for lis01, text for line and hl7 for the others unless written.",
 };
 /// A time that a protocol may wait.
 const WAIT: Time = Time(Duration::from_millis(100)..=limits::PROTOCOL_WAIT_MAX);

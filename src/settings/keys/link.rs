@@ -1,11 +1,11 @@
 //! Keys of links, where messages come from: `[mllp.NAME]`, `[serial.NAME]`.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use super::{
-    LISTENER, PATH, PLAINTEXT, SERVER_TLS, ZONE,
+    LISTENER, PLAINTEXT, SERVER_TLS, ZONE,
     answering::{ACK_AFTER, ACK_WAIT, APPLICATION_ACK, PROCESSING, SEQUENCE, UNROUTED, VERSIONS},
-    framing::{CHECK, CHECKSUM, END, FRAMING, HLLP, LINES, LIS01, REPLY, ROLE, START},
+    framing::{CHECK, CHECKSUM, CONTENT, END, FRAMING, HLLP, LINES, LIS01, REPLY, ROLE, START},
     serial::{CARRIER, DUPLEX, FLOW_CONTROL, GAP, SILENCE, WRITE_TIMEOUT},
     target::RELEASE,
 };
@@ -14,7 +14,7 @@ use crate::{
         AckMode, BatchAck, CharacterSet, Network, ProfileRef, WhenRefused,
         fields::{Absent, Key, Section},
         form::{Choice, List, Size, Spelled, Time, Whole, Word},
-        words::{self, LineShape},
+        words::{self, LineShape, PortAddress},
     },
     units::limits,
 };
@@ -228,15 +228,15 @@ pub(in crate::settings) static MLLP: Section = Section {
         &SERVER_TLS,
         &PLAINTEXT,
     ],
-    later: &["connect", "quiet_after"],
+    later: &["quiet_after"],
 };
 
-pub(in crate::settings) static PORT: Key<Spelled<PathBuf>> = Key {
+pub(in crate::settings) static PORT: Key<Spelled<PortAddress>> = Key {
     name: "port",
-    form: PATH,
+    form: Spelled { wanted: "a device, or tcp:// with host and port", parse: words::serial_port, pattern: None },
     absent: Absent::Fault("the device is told by its path"),
     example: "\"/dev/serial/by-id/usb-FTDI_FT232R_A50285BI-if00-port0\"",
-    doc: "Device. Names under /dev/serial/by-id stay the same when plugs are moved.",
+    doc: "Device; names under /dev/serial/by-id stay the same when plugs are moved. Or \"tcp://HOST:PORT\": the line behind a terminal server set to raw TCP (not RFC 2217).",
 };
 pub(in crate::settings) static LINE: Key<Spelled<LineShape>> = Key {
     name: "line",
@@ -245,17 +245,18 @@ pub(in crate::settings) static LINE: Key<Spelled<LineShape>> = Key {
         parse: words::line_shape,
         pattern: Some("^[0-9]+ +[78][NEOneo][12]$"),
     },
-    absent: Absent::Fault("both ends of a serial line must agree on it"),
+    absent: Absent::Nothing,
     example: "\"9600 8N1\"",
-    doc: "Bits per second, then data bits, parity (N, E, O) and stop bits, as on the device.",
+    doc: "Bits per second, then data bits, parity (N, E, O) and stop bits, as on the device; needed unless `port` is tcp://.",
 };
 pub(in crate::settings) static SERIAL: Section = Section {
     kind: "serial",
-    doc: "A source: a serial line, with HL7 v2, LIS02 records or lines of text.",
+    doc: "A source: a serial line at this box or behind a terminal server, with HL7 v2, LIS02 records or lines of text.",
     keys: &[
         &PORT,
         &LINE,
         &FRAMING,
+        &CONTENT,
         &RELEASE,
         &CHECKSUM,
         &HLLP,
@@ -286,6 +287,7 @@ pub(in crate::settings) static SERIAL: Section = Section {
         &CHARSET,
         &BATCH_ACK,
         &PROFILE,
+        &PLAINTEXT,
     ],
     later: &["quiet_after"],
 };

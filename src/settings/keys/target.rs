@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     settings::{
-        AwaitedAck, ConnectionUse, OnError, SecretRef,
+        AwaitedAck, ClientTls, ConnectionUse, OnError, SecretRef, Security,
         complaint::Complaints,
         fields::{Absent, Fields, Key, Section},
         form::{Choice, Inline, List, Spelled, Time, Whole, Word},
@@ -112,12 +112,24 @@ pub(in crate::settings) static KEEPALIVE: Key<Time> = Key {
     doc: "Silence after which TCP asks whether the peer is still there.",
 };
 
-/// TLS towards a receiver.
+/// TLS towards a peer that is connected to.
 #[derive(Clone, Debug)]
 pub(in crate::settings) struct PeerTls {
     pub(in crate::settings) ca: Option<SecretRef>,
     pub(in crate::settings) client_certificate: Option<SecretRef>,
     pub(in crate::settings) name: Option<String>,
+}
+
+impl PeerTls {
+    /// How a connection is secured, and the TLS of it.
+    pub(in crate::settings) fn security(tls: Option<Self>) -> (Security, ClientTls) {
+        match tls {
+            Some(Self { ca, client_certificate, name }) => {
+                (Security::Tls { name }, ClientTls { ca, client_certificate })
+            }
+            None => (Security::Plain, ClientTls::default()),
+        }
+    }
 }
 
 static CA: Key<Spelled<SecretRef>> = Key {
@@ -139,11 +151,11 @@ static TLS_NAME: Key<Spelled<String>> = Key {
     form: Spelled { wanted: "a host name", parse: words::host, pattern: None },
     absent: Absent::Nothing,
     example: "\"lab.hospital.example\"",
-    doc: "Name that the receiver's certificate must bear, where it is not the host of `connect`.",
+    doc: "Name that the peer's certificate must bear, where it is not the host of `connect`.",
 };
 static PEER_TLS_SECTION: Section = Section {
     kind: "tls",
-    doc: "TLS towards a receiver; {} is TLS with the system's authorities.",
+    doc: "TLS towards a peer; {} is TLS with the system's authorities.",
     keys: &[&CA, &CLIENT_CERTIFICATE, &TLS_NAME],
     later: &[],
 };
@@ -158,7 +170,7 @@ pub(in crate::settings) static PEER_TLS: Key<Inline<PeerTls>> = Key {
     form: Inline { section: &PEER_TLS_SECTION, build: build_peer_tls },
     absent: Absent::Nothing,
     example: "{ ca = \"hospital-ca\", client_certificate = \"mllp-client\" }",
-    doc: "TLS 1.2 or 1.3 towards the receiver; where absent, plain text.",
+    doc: "TLS 1.2 or 1.3 towards the peer; where absent, plain text.",
 };
 
 pub(in crate::settings) static MLLP_CONNECT: Section = Section {

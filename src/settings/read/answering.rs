@@ -28,7 +28,9 @@ impl Reader<'_> {
         let versions = fields.read(&answering::VERSIONS, &mut self.found);
         let processing = fields.read(&answering::PROCESSING, &mut self.found);
         let unrouted = fields.read(&answering::UNROUTED, &mut self.found);
-        let target = fields.read(&answering::APPLICATION_ACK, &mut self.found);
+        let has_line = matches!(entry.section.kind, "mllp" | "serial");
+        let target_key = if has_line { &answering::APPLICATION_ACK } else { &answering::APPLICATION_ACK_APART };
+        let target = fields.read(target_key, &mut self.found);
         let ack_after = fields.read(&answering::ACK_AFTER, &mut self.found);
         let ack_wait = fields.read(&answering::ACK_WAIT, &mut self.found);
         let sequence = fields.read(&answering::SEQUENCE, &mut self.found);

@@ -4,7 +4,7 @@ use super::{NamedLink, Reader, destinations::NamedDestination};
 use crate::{
     ids::Name,
     settings::{
-        Flow, Mapping,
+        Content, Flow, Mapping, TypePattern,
         complaint::{Complaint, Ground, listed, quoted},
         fields::{Fields, Key},
         keys::{destination, flow, target},
@@ -85,8 +85,13 @@ impl Reader<'_> {
         let from = from.and_then(|name| self.resolve(fields, &flow::FROM, &name, source, target_names));
         let to = to.and_then(|name| self.resolve(fields, &flow::TO, &name, target_names, source));
         let kind = to.and_then(|index| destinations.get(index)).map(|to| to.kind);
+        let content = from.and_then(|index| links.get(index)).and_then(|link| link.content);
         if let Some(mapping) = &mapping {
             self.check_mapping(fields, mapping, kind);
+            self.check_content(fields, mapping, kind, content);
+        }
+        if let (Some(on), Some(content)) = (&on, content) {
+            self.check_types(fields, on, content);
         }
         let owner = owner?;
         Some(Flow {
@@ -140,10 +145,63 @@ impl Reader<'_> {
         None
     }
 
+    /// Whether the messages of the source are what the mapping reads, and what comes of them is what the destination takes.
+    fn check_content(&mut self, fields: &Fields<'_>, mapping: &Mapping, kind: Option<&str>, content: Option<Content>) {
+        let Some(content) = content else { return };
+        let (message, help) = match mapping {
+            report if *report == Mapping::observation_report() && content != Content::Lis02 => (
+                format!("this map reads lis02, and the messages of the source are {}", content.as_str()),
+                "write \"raw\" or another map, or content = \"lis02\" with the source",
+            ),
+            Mapping::Map { .. } if *mapping != Mapping::observation_report() && content != Content::Hl7 => (
+                format!("this map reads hl7, and the messages of the source are {}", content.as_str()),
+                "write \"raw\", or for lis02 \"oru@1\", which makes HL7 of results",
+            ),
+            Mapping::Raw if content == Content::Lis02 && kind == Some(target::MLLP_CONNECT.kind) => (
+                "an HL7 receiver takes no lis02".to_owned(),
+                "write \"oru@1\", which makes HL7 of results, or send to another kind of destination",
+            ),
+            Mapping::Raw if content == Content::Text && kind == Some(target::MLLP_CONNECT.kind) => {
+                ("an HL7 receiver takes no text".to_owned(), "send to a destination of the kind http or folder")
+            }
+            _ => return,
+        };
+        self.found.push(Complaint::new(fields.place(&flow::MAPPING), message).help(help));
+    }
+
+    /// Whether the source has messages of these types at all.
+    fn check_types(&mut self, fields: &Fields<'_>, on: &[TypePattern], content: Content) {
+        let wanted = match content {
+            Content::Hl7 => None,
+            Content::Lis02 => Some("LIS02"),
+            Content::Text => Some("TEXT"),
+        };
+        let comes = |code: &str| match wanted {
+            Some(wanted) => code == wanted,
+            None => code.len() == 3,
+        };
+        if on.iter().filter_map(|pattern| pattern.code.as_deref()).all(comes) {
+            return;
+        }
+        let message = format!("the messages of the source are {}, which have other types", content.as_str());
+        let help = match wanted {
+            Some(wanted) => format!("write \"{wanted}\", or \"*\" for everything"),
+            None => "write a type of HL7 such as \"ORU^R01\", or \"*\" for everything".to_owned(),
+        };
+        self.found.push(Complaint::new(fields.place(&flow::ON), message).help(help));
+    }
+
     fn check_mapping(&mut self, fields: &Fields<'_>, mapping: &Mapping, kind: Option<&str>) {
         let maps = self.known.maps;
         let spelled: Vec<_> = maps.iter().map(|(name, version)| format!("{name}@{version}")).collect();
         let place = fields.place(&flow::MAPPING);
+        if *mapping == Mapping::observation_report() {
+            if kind == Some(destination::FHIR.kind) {
+                let complaint = Complaint::new(place, "a FHIR server takes no HL7 v2, which is what this map makes");
+                self.found.push(complaint.help("send to a destination of the kind mllp, http or folder"));
+            }
+            return;
+        }
         match mapping {
             Mapping::Map { .. } if kind == Some(target::MLLP_CONNECT.kind) => {
                 let complaint = Complaint::new(place, "an HL7 receiver takes no FHIR, which is what maps make");

@@ -3,11 +3,13 @@
 use super::Reader;
 use crate::{
     settings::{
-        CharacterSet, Framing,
+        CharacterSet, Content, Framing,
         complaint::Complaint,
         fields::{Fields, Key},
         keys::{
+            answering,
             framing::{self, CHECK, CHECKSUM, END, HLLP, Kind, LINES, LIS01, LineReply, REPLY, ROLE, START},
+            link,
             target::RELEASE,
         },
     },
@@ -38,6 +40,37 @@ impl Reader<'_> {
             Kind::Hllp => hllp.map(Framing::Hllp),
             Kind::Lis01 => lis01.map(Framing::Lis01),
             Kind::Line => line.map(Framing::Line),
+        }
+    }
+
+    /// What the messages of a serial line are; keys that only HL7 has are refused where they are something else.
+    pub(super) fn content(&mut self, fields: &Fields<'_>, framing: Option<&Framing>) -> Content {
+        let by_framing = match framing {
+            Some(Framing::Lis01(_)) => Content::Lis02,
+            Some(Framing::Line(_)) => Content::Text,
+            Some(Framing::Mllp(_) | Framing::Hllp(_)) | None => Content::Hl7,
+        };
+        let content = fields.read(&framing::CONTENT, &mut self.found).unwrap_or(by_framing);
+        if content != Content::Hl7 && framing.is_some() {
+            self.refuse_of_hl7(fields, &link::ACK, content);
+            self.refuse_of_hl7(fields, &answering::VERSIONS, content);
+            self.refuse_of_hl7(fields, &answering::PROCESSING, content);
+            self.refuse_of_hl7(fields, &answering::APPLICATION_ACK, content);
+            self.refuse_of_hl7(fields, &answering::ACK_AFTER, content);
+            self.refuse_of_hl7(fields, &answering::ACK_WAIT, content);
+            self.refuse_of_hl7(fields, &answering::SEQUENCE, content);
+            self.refuse_of_hl7(fields, &answering::UNROUTED, content);
+            self.refuse_of_hl7(fields, &link::BATCH_ACK, content);
+            self.refuse_of_hl7(fields, &link::PROFILE, content);
+        }
+        content
+    }
+
+    fn refuse_of_hl7<F>(&mut self, fields: &Fields<'_>, key: &Key<F>, content: Content) {
+        if fields.has(key) {
+            let message = format!("`{}` is for HL7, and the messages of this link are {}", key.name, content.as_str());
+            let complaint = Complaint::new(fields.key_place(key), message);
+            self.found.push(complaint.help("take it away, or write content = \"hl7\""));
         }
     }
 

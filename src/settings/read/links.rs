@@ -1,26 +1,34 @@
-//! Reads links: `[mllp.NAME]`, `[serial.NAME]`.
+//! Reads links: `[mllp.NAME]`, `[serial.NAME]`, `[folder.NAME]`, `[http_in.NAME]`.
 
 use super::{Reader, destinations::NamedDestination};
 use crate::{
     ids::Name,
     settings::{
-        FlowControl, Framing, Link, LinkWire, MllpServer, ProfileRef, SerialPort, WhenRefused,
+        Content, FlowControl, Framing, Link, LinkWire, MllpServer, ProfileRef, SerialPort, WhenRefused,
         complaint::{Complaint, listed, quoted},
         fields::Fields,
-        keys::{PLAINTEXT, SERVER_TLS, link, serial},
+        keys::{PLAINTEXT, SERVER_TLS, dialed, inbound, link, serial},
         merge::Entry,
         suggest::did_you_mean,
-        words::LineShape,
+        words::{LineShape, PortAddress},
     },
+    units::limits,
+    wire::mllp,
 };
 
 impl Reader<'_> {
     pub(super) fn link(&mut self, entry: &Entry<'_>, destinations: &[NamedDestination<'_>]) -> Option<Link> {
         let fields = &entry.fields;
-        let is_serial = entry.section.kind == link::SERIAL.kind;
+        let kind = entry.section.kind;
+        let (is_serial, is_mllp) = (kind == link::SERIAL.kind, kind == link::MLLP.kind);
+        let is_folder = kind == inbound::FOLDER.kind;
         let ack = fields.read(&link::ACK, &mut self.found);
         let frame_max = fields.read(&link::FRAME_MAX, &mut self.found);
-        let frame_timeout = fields.read(&link::FRAME_TIMEOUT, &mut self.found);
+        // A file does not arrive: it is there.
+        let frame_timeout = match is_folder {
+            true => Some(limits::FRAME_TIMEOUT),
+            false => fields.read(&link::FRAME_TIMEOUT, &mut self.found),
+        };
         let zone = fields.read(&link::LINK_ZONE, &mut self.found);
         let charset = fields.read(&link::CHARSET, &mut self.found);
         let batch_ack = fields.read(&link::BATCH_ACK, &mut self.found);
@@ -31,12 +39,22 @@ impl Reader<'_> {
         let answering = self.answering(entry, destinations);
         let framing = if is_serial {
             self.framing(fields, charset)
-        } else {
+        } else if is_mllp {
             self.mllp_framing(fields, charset).map(Framing::Mllp)
+        } else {
+            // A file or body is a frame as it is; what is too large is answered as over MLLP.
+            Some(Framing::Mllp(mllp::Options::default()))
         };
-        let wire = if is_serial { self.serial(entry, framing.as_ref()) } else { self.mllp(entry) };
-        let when_refused = if is_serial {
-            // A line cannot be closed; silence is what makes the device send again.
+        let content = if is_serial { self.content(fields, framing.as_ref()) } else { Content::Hl7 };
+        let wire = match kind {
+            _ if is_serial => self.serial(entry, framing.as_ref()),
+            _ if is_folder => self.folder_watch(entry),
+            _ if fields.has(&dialed::CONNECT) && is_mllp => self.mllp_client(entry),
+            _ if is_mllp => self.mllp(entry),
+            _ => self.http_in(entry),
+        };
+        let when_refused = if is_serial || is_folder {
+            // A line cannot be closed; silence is what makes the device send again. A file stays where it is.
             Some(WhenRefused::Close)
         } else {
             fields.read(&link::WHEN_REFUSED, &mut self.found)
@@ -57,6 +75,7 @@ impl Reader<'_> {
             profile,
             frame_timeout: frame_timeout?,
             framing: framing?,
+            content,
             wire: wire?,
         })
     }
@@ -82,8 +101,7 @@ impl Reader<'_> {
         let fields = &entry.fields;
         let listen = fields.read(&link::MLLP_LISTEN, &mut self.found);
         let allow = fields.read(&link::ALLOW, &mut self.found);
-        let connections_max = fields.read(&link::CONNECTIONS_MAX, &mut self.found);
-        let per_peer = fields.read(&link::CONNECTIONS_PER_PEER, &mut self.found);
+        let caps = self.caps(fields);
         let idle_timeout = fields.read(&link::IDLE_TIMEOUT, &mut self.found);
         let tls = fields.read(&SERVER_TLS, &mut self.found);
         let plaintext = fields.read(&PLAINTEXT, &mut self.found);
@@ -102,25 +120,48 @@ impl Reader<'_> {
                 self.found.push(Complaint::warning(fields.place(&link::MLLP_LISTEN), message).help(help));
             }
         }
+        let (connections_max, connections_per_peer_max) = caps?;
+        Some(LinkWire::MllpServer(MllpServer {
+            listen: listen?,
+            allow: allow?,
+            connections_max,
+            connections_per_peer_max,
+            idle_timeout: idle_timeout?,
+            tls,
+        }))
+    }
+
+    /// How many connections a listener serves, of all peers and of one.
+    pub(super) fn caps(&mut self, fields: &Fields<'_>) -> Option<(usize, usize)> {
+        let connections_max = fields.read(&link::CONNECTIONS_MAX, &mut self.found);
+        let per_peer = fields.read(&link::CONNECTIONS_PER_PEER, &mut self.found);
         let (connections_max, per_peer) = (connections_max?, per_peer?);
         if fields.has(&link::CONNECTIONS_PER_PEER) && per_peer > connections_max {
             let message = format!("one address may not hold more than all {connections_max} connections");
             let complaint = Complaint::new(fields.place(&link::CONNECTIONS_PER_PEER), message);
             self.found.push(complaint.help("make it smaller, or `connections_max` larger"));
         }
-        Some(LinkWire::MllpServer(MllpServer {
-            listen: listen?,
-            allow: allow?,
-            connections_max,
-            connections_per_peer_max: per_peer.min(connections_max),
-            idle_timeout: idle_timeout?,
-            tls,
-        }))
+        Some((connections_max, per_peer.min(connections_max)))
     }
 
     fn serial(&mut self, entry: &Entry<'_>, framing: Option<&Framing>) -> Option<LinkWire> {
         let fields = &entry.fields;
         let port = fields.read(&link::PORT, &mut self.found);
+        if let Some(port) = &port {
+            self.devices.push((port.device(), fields.place(&link::PORT)));
+        }
+        if let Some(PortAddress::Tcp(peer)) = &port {
+            return self.terminal_server(entry, peer, framing);
+        }
+        // A port that cannot be read may be one that needs no line.
+        let may_be_device = port.is_some() || !fields.has(&link::PORT);
+        if may_be_device && !fields.has(&link::LINE) {
+            fields.complain_of_absence(&link::LINE, "both ends of a serial line must agree on it", &mut self.found);
+        }
+        if fields.has(&PLAINTEXT) {
+            let warning = Complaint::warning(fields.key_place(&PLAINTEXT), "a device at this box is on no network");
+            self.found.push(warning.help("take `plaintext` away"));
+        }
         let line = fields.read(&link::LINE, &mut self.found);
         let flow_control = fields.read(&serial::FLOW_CONTROL, &mut self.found);
         let gap = fields.read(&serial::GAP, &mut self.found);
@@ -128,9 +169,6 @@ impl Reader<'_> {
         let carrier = fields.read(&serial::CARRIER, &mut self.found);
         let write_timeout = fields.read(&serial::WRITE_TIMEOUT, &mut self.found);
         let duplex = fields.read(&serial::DUPLEX, &mut self.found);
-        if let Some(port) = &port {
-            self.devices.push((port.clone(), fields.place(&link::PORT)));
-        }
         if flow_control == Some(FlowControl::Software)
             && let Some(why) = no_xon_xoff(framing, line.as_ref())
         {
@@ -144,7 +182,7 @@ impl Reader<'_> {
             self.found.push(Complaint::warning(fields.place(&link::LINE), message).help(help));
         }
         Some(LinkWire::Serial(SerialPort {
-            port: port?,
+            port: port?.device(),
             baud: line.baud,
             data_bits: line.data_bits,
             parity: line.parity,

@@ -7,7 +7,7 @@ use crate::{
     ids::Name,
     settings::{
         AwaitedAck, ClientTls, ConnectionUse, Destination, DestinationKind, FolderTarget, MllpRelease, MllpTarget,
-        OnError, Opening, Retry, Security,
+        OnError, Opening, Retry,
         complaint::Complaint,
         fields::Fields,
         keys::{
@@ -17,7 +17,7 @@ use crate::{
             target::{self, PeerTls},
         },
         merge::Entry,
-        words::{PeerAddress, show_time},
+        words::show_time,
     },
     units::limits,
 };
@@ -60,29 +60,14 @@ impl Reader<'_> {
         let plaintext = fields.read(&PLAINTEXT, &mut self.found);
         let common = self.common(fields);
         let (connect, failover) = (connect?, failover?);
-        let peers = || iter::once(&connect).chain(&failover);
-        let is_far = |peer: &PeerAddress| !peer.is_loopback;
-        let exposed = (!fields.has(&target::PEER_TLS) && peers().any(is_far)).then(|| {
-            if is_far(&connect) { fields.place(&target::CONNECT) } else { fields.place(&target::PEER_FAILOVER) }
-        });
-        let way_out = format!("encrypt it: tls = {}", target::PEER_TLS.example);
-        self.check_plaintext(fields, exposed, plaintext.as_ref(), &way_out);
-        if peers().enumerate().any(|(index, one)| peers().take(index).any(|other| other.address == one.address)) {
-            let complaint = Complaint::new(fields.place(&target::PEER_FAILOVER), "the same peer stands here twice");
-            self.found.push(complaint.help("each peer stands once, in `connect` or in `failover`"));
-        }
+        self.check_peers(fields, &connect, &failover, plaintext.as_ref());
         let (common, in_flight) = (common?, in_flight?);
         if in_flight > 1 && !common.gap.is_zero() {
             let message = format!("a gap of {} leaves no room for several messages", show_time(common.gap));
             let complaint = Complaint::new(fields.place(&target::CONNECTIONS), message);
             self.found.push(complaint.also(fields.place(&target::GAP), "the gap").help("keep one of the two"));
         }
-        let (security, tls) = match tls {
-            Some(PeerTls { ca, client_certificate, name }) => {
-                (Security::Tls { name }, ClientTls { ca, client_certificate })
-            }
-            None => (Security::Plain, ClientTls::default()),
-        };
+        let (security, tls) = PeerTls::security(tls);
         Some(Destination {
             name: Name::new(entry.name),
             kind: common.target(Opening::Dial { security }),
@@ -163,6 +148,7 @@ impl Reader<'_> {
         let suffix = fields.read(&target::SUFFIX, &mut self.found);
         let retry = fields.read(&RETRY, &mut self.found);
         let path = path?;
+        self.filled.push((path.clone(), fields.place(&target::FOLDER_PATH)));
         Some(Destination {
             name: Name::new(entry.name),
             endpoints: vec![path.display().to_string()],

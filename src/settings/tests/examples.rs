@@ -53,6 +53,7 @@ fn shows_true_defaults_in_the_reference() {
             "suffix",
             "gap  ",
             "silence",
+            "bearer",
         ]
         .iter()
         .any(|skipped| line[1.min(line.len())..].starts_with(skipped));
@@ -81,6 +82,21 @@ fn names_every_key_in_the_reference() {
             });
             assert!(is_there, "{} of [{}] in the reference", key.name(), section.kind);
         }
+    }
+}
+
+/// Sources that share their kind with others have a table of their own.
+#[test]
+fn names_every_key_of_sources_by_use_in_the_reference() {
+    let (before, _) = REFERENCE.split_once("---- Where they go").unwrap();
+    for (name, section) in keys::SOURCES {
+        let header = format!("[{}.", section.kind);
+        let mut tables =
+            before.split("\n[").map(|table| format!("[{table}")).filter(|table| table.starts_with(&header));
+        let has = |table: &String, key: &str| {
+            table.lines().any(|line| line.trim_start_matches('#').split('=').next().unwrap_or_default().trim() == key)
+        };
+        assert!(tables.any(|table| section.keys.iter().all(|key| has(&table, key.name()))), "{name} in the reference");
     }
 }
 
@@ -125,7 +141,7 @@ fn declares_values_that_can_be_read() {
     let schema = schema();
     let mut keys_seen = 0;
     let sections = keys::SINGLE.iter().chain(&keys::NAMED).map(|section| (section.kind, *section));
-    for (name, section) in sections.chain(keys::TARGETS) {
+    for (name, section) in sections.chain(keys::SOURCES).chain(keys::TARGETS) {
         for key in section.keys {
             let part = &schema["$defs"][name]["properties"][key.name()];
             assert!(part["description"].as_str().unwrap().ends_with('.'), "{}", key.name());

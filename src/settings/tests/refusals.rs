@@ -261,9 +261,9 @@ fn says_what_is_wrong_and_what_to_write() {
         ),
         (
             "ack       = \"auto\"",
-            "connect = \"10.0.0.1:1\"",
-            "`connect` of [mllp.ehr] is not supported by this version",
-            "take it away",
+            "connect = \"127.0.0.1:1\"",
+            "[mllp.ehr] cannot both listen and connect",
+            "keep one of the two",
         ),
         ("ack       = \"auto\"", "tls = \"mllp\"", "expected a table, found text", "tls = { certificate = \"mllp\""),
         (

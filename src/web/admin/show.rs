@@ -13,6 +13,7 @@ use crate::{
         Index, Message,
         show::{Layout, Masking, lay_out},
     },
+    lis02,
     store::{listing, writer::Order},
     units::limits,
 };
@@ -94,9 +95,10 @@ fn shown(message: listing::MessageRow, raw: &[u8], masking: Masking) -> Shown {
         raw: None,
         response: None,
     };
-    match Index::of(raw) {
-        Ok(index) => shown.layout = Some(shortened(lay_out(&Message::new(raw, &index), masking, None))),
-        Err(error) => {
+    match (Index::of(raw), lis02::Message::parse(raw)) {
+        (Ok(index), _) => shown.layout = Some(shortened(lay_out(&Message::new(raw, &index), masking, None))),
+        (Err(_), Ok(records)) => shown.layout = Some(shortened(lis02::lay_out(&records, masking, None))),
+        (Err(error), Err(_)) => {
             shown.fault = Some(error.to_string());
             shown.raw = (masking == Masking::Clear).then(|| readable(raw));
         }

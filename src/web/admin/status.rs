@@ -74,7 +74,14 @@ fn link(state: &State, index: usize) -> Option<LinkStatus> {
             let bound = state.links.get(index).copied().flatten();
             ("mllp", bound.unwrap_or(server.listen).to_string())
         }
+        LinkWire::MllpClient(client) => ("mllp", client.endpoints.first().cloned().unwrap_or_default()),
+        LinkWire::TerminalServer(server) => ("serial", format!("tcp://{}", server.peer)),
         LinkWire::Serial(serial) => ("serial", serial.port.display().to_string()),
+        LinkWire::Folder(folder) => ("folder", folder.path.display().to_string()),
+        LinkWire::Http(server) => {
+            let bound = state.links.get(index).copied().flatten();
+            ("http_in", bound.unwrap_or(server.listen).to_string())
+        }
     };
     Some(LinkStatus {
         name: link.name.to_string(),

@@ -114,6 +114,11 @@ impl Assembly {
         }
     }
 
+    /// Whether a message is under way and its last record may be whole.
+    pub(super) fn is_between_records(&self) -> bool {
+        self.now.end == End::Whole && self.text.iter().any(|byte| !is_blank(*byte))
+    }
+
     /// Where the message begins that is not whole: after the last one that is.
     fn begun(&self) -> usize {
         match self.grouping {

@@ -4,13 +4,15 @@ use std::{fmt, mem};
 
 use super::{
     super::{Answer, Cause, Event, Happening},
-    Interrupt, Lis01, Pause, Phase,
-    assembly::{Added, Close, Left, Message},
-    frame::{ACK, EOT, Frame, NAK},
-    scan::{Scan, Wish},
+    Interrupt, Lis01, Phase,
+    assembly::{Added, Close, Message},
+    frame::{ACK, ENQ, EOT, Frame, NAK},
+    scan::Scan,
     sender::Outgoing,
 };
 use crate::units::Timestamp;
+
+mod ending;
 
 /// A session of the peer.
 #[derive(Debug)]
@@ -25,12 +27,32 @@ pub(super) struct Reception {
     pending: Option<Pending>,
     /// A frame that the shell refused in part: its first messages, so many, are taken already.
     refused: Option<(Frame, usize)>,
+    /// What the peer said between frames, if only silence can tell whether it did.
+    heard: Option<Heard>,
 }
 
+impl Reception {
+    const fn new(until: Timestamp) -> Self {
+        Self { until: Some(until), last: None, said: Said::Yes, pending: None, refused: None, heard: None }
+    }
+}
+
+/// What we said last, or are to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Said {
+pub(super) enum Said {
     Yes,
     No,
+}
+
+/// A byte that is a control of the line or the damaged begin of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heard {
+    /// EOT in the middle of a message.
+    End,
+    /// The same, and more bytes came behind it.
+    EndInNoise,
+    /// ENQ without EOT before it.
+    Enquiry,
 }
 
 #[derive(Debug)]
@@ -78,51 +100,78 @@ impl Lis01 {
     pub(super) fn enquired(&mut self, now: Timestamp) {
         self.scanner.report(&mut self.events);
         if !self.due.is_empty() {
-            self.phase = Phase::Held;
+            self.phase = Phase::Held(Said::Yes);
         } else if self.orphan.is_some() {
-            self.phase = Phase::Neutral;
-            self.out.push(NAK);
-            self.count(Happening::NakSent);
+            self.turn_away();
         } else {
             self.out.push(ACK);
-            let until = Some(now.plus(self.options.timers.receiver));
-            self.phase =
-                Phase::Receiving(Reception { until, last: None, said: Said::Yes, pending: None, refused: None });
+            self.phase = Phase::Receiving(Reception::new(now.plus(self.options.timers.receiver)));
         }
     }
 
+    /// The peer is to ask for the line again later.
+    fn turn_away(&mut self) {
+        self.phase = Phase::Neutral;
+        self.out.push(NAK);
+        self.count(Happening::NakSent);
+    }
+
     pub(super) fn take_receiving(&mut self, now: Timestamp, byte: u8, fault: Option<Cause>) {
+        self.doubt(byte);
         match self.scanner.push(byte, fault, &mut self.events) {
             Scan::Nothing => {}
             Scan::Frame(frame) => {
+                self.hear(None);
                 self.found_again();
                 self.frame(now, frame);
             }
             Scan::Damaged(cause, bytes, count) => {
+                self.hear(None);
                 self.scanner.report(&mut self.events);
                 self.events.push_back(Event::Noise { cause, bytes, count });
                 self.refuse(now);
             }
+            Scan::End if self.is_inside_message() => self.hear(Some(Heard::End)),
             Scan::End => self.session_ended(now),
-            Scan::Enquiry => {
-                let is_noise = self.scanner.is_in_noise();
-                self.find_unseen_frame();
-                self.close_message(now);
-                if is_noise {
-                    // If it was not meant, a frame comes behind it, and the sender would take our answer for that of its
-                    // frame. If it was, the sender asks again.
-                    self.scanner.report(&mut self.events);
-                    return self.doubt(now);
+            Scan::Enquiry => match &self.phase {
+                Phase::Receiving(Reception { pending: None, heard: None | Some(Heard::Enquiry), .. }) => {
+                    self.hear(Some(Heard::Enquiry));
                 }
-                self.enquired(now);
-            }
+                _ => {
+                    self.session_ended(now);
+                    self.enquired(now);
+                }
+            },
         }
     }
 
-    /// Nobody knows whether a session has begun: nothing is said until a frame, EOT or a clear ENQ comes.
-    fn doubt(&mut self, now: Timestamp) {
-        let until = Some(now.plus(self.options.timers.receiver));
-        self.phase = Phase::Receiving(Reception { until, last: None, said: Said::No, pending: None, refused: None });
+    /// Whether the end of the session would leave whole records that the peer may take for a message.
+    fn is_inside_message(&self) -> bool {
+        matches!(&self.phase, Phase::Receiving(Reception { pending: None, said: Said::Yes, .. }))
+            && self.assembly.is_between_records()
+    }
+
+    fn hear(&mut self, heard: Option<Heard>) {
+        if let Phase::Receiving(reception) = &mut self.phase {
+            reception.heard = heard;
+        }
+    }
+
+    /// No silence follows what was heard: it is perhaps a damaged STX, and counts as a byte of what nobody understands.
+    fn doubt(&mut self, byte: u8) {
+        let Phase::Receiving(reception) = &mut self.phase else { return };
+        let heard = match reception.heard {
+            Some(Heard::End) if byte != ENQ => EOT,
+            Some(Heard::Enquiry) => ENQ,
+            _ => return,
+        };
+        reception.heard = (heard == EOT).then_some(Heard::EndInNoise);
+        self.scanner.skip(heard, &mut self.events);
+    }
+
+    /// Whether silence would tell what the peer meant.
+    pub(super) fn awaits_silence(&self) -> bool {
+        self.scanner.in_frame() || matches!(&self.phase, Phase::Receiving(Reception { heard: Some(_), .. }))
     }
 
     /// A readable frame ends a run of bytes that made no sense.
@@ -223,6 +272,8 @@ impl Lis01 {
             Due::Orphan(text) if answer == Said::No => {
                 self.orphan = Some(Orphan { again_at: now.plus(self.options.timers.busy), text });
             }
+            // The enquiry that waits was perhaps none: then what is said to it is taken for the answer to the frame.
+            Due::Gone if answer == Said::No && matches!(self.phase, Phase::Held(_)) => self.phase = Phase::Held(answer),
             Due::Orphan(_) | Due::Gone => {}
         }
         if !self.due.is_empty() {
@@ -230,7 +281,8 @@ impl Lis01 {
         }
         match &self.phase {
             Phase::Receiving(reception) if reception.pending.is_some() => self.settle(now),
-            Phase::Held => self.enquired(now),
+            Phase::Held(Said::Yes) => self.enquired(now),
+            Phase::Held(Said::No) => self.turn_away(),
             _ => {}
         }
     }
@@ -263,52 +315,6 @@ impl Lis01 {
         }
     }
 
-    /// EOT: the peer lets go of the line.
-    pub(super) fn session_ended(&mut self, now: Timestamp) {
-        self.find_unseen_frame();
-        self.scanner.report(&mut self.events);
-        self.close_message(now);
-        self.phase = Phase::Neutral;
-        if self.pause == Pause::PeerFirst {
-            self.pause_until = None;
-        }
-    }
-
-    /// A frame whose STX was damaged got no reply, so its sender does not take the message for acknowledged.
-    fn find_unseen_frame(&mut self) {
-        if let Phase::Receiving(reception) = &mut self.phase
-            && self.scanner.may_hide_frame()
-        {
-            reception.said = Said::No;
-        }
-    }
-
-    /// Ends the message under way, because its sender ended the session or began another one.
-    fn close_message(&mut self, now: Timestamp) {
-        let Phase::Receiving(reception) = &mut self.phase else { return };
-        let said = reception.said;
-        if reception.pending.take().is_some() {
-            self.forget_due();
-            self.assembly.close();
-            return self.aborted(now);
-        }
-        match (self.assembly.close(), said) {
-            (Left::Nothing, Said::Yes) => {}
-            (Left::Nothing, Said::No) => self.aborted(now),
-            (Left::Unterminated(text) | Left::Cut(text), Said::No) => self.give_up(now, Cause::Abandoned, text),
-            (Left::Cut(text), Said::Yes) => self.give_up(now, Cause::Partial, text),
-            (Left::Unterminated(text), Said::Yes) => {
-                self.offer(text);
-                self.noise(Cause::Unterminated, Vec::new());
-            }
-        }
-    }
-
-    fn give_up(&mut self, now: Timestamp, cause: Cause, text: Vec<u8>) {
-        self.noise(cause, text);
-        self.aborted(now);
-    }
-
     /// Hands over text that was acknowledged already.
     fn offer(&mut self, text: Vec<u8>) {
         self.events.push_back(Event::Frame(text.clone()));
@@ -318,67 +324,6 @@ impl Lis01 {
     pub(super) fn offer_again(&mut self, now: Timestamp) {
         if let Some(orphan) = self.orphan.take_if(|orphan| orphan.again_at <= now) {
             self.offer(orphan.text);
-        }
-    }
-
-    /// Silence inside a frame: its last byte may have been no part of it.
-    pub(super) fn silent(&mut self, now: Timestamp) {
-        let gap = self.scanner.gap();
-        let cause = if gap.wish == Wish::Nothing { Cause::Garbage } else { Cause::Timeout };
-        self.scanner.report(&mut self.events);
-        self.events.push_back(Event::Noise { cause, bytes: gap.bytes, count: gap.count });
-        match gap.wish {
-            Wish::Nothing => {}
-            Wish::Frame => self.refuse(now),
-            Wish::End | Wish::Enquiry => {
-                // The frame was given up before its end, so the message was not completed either.
-                if let Phase::Receiving(reception) = &mut self.phase {
-                    reception.said = Said::No;
-                }
-                self.session_ended(now);
-                if gap.wish == Wish::Enquiry {
-                    self.enquired(now);
-                }
-            }
-        }
-    }
-
-    /// Neither a frame nor EOT in time: what is not complete is dropped.
-    pub(super) fn waited_for_frame(&mut self, now: Timestamp) {
-        self.gap_until = None;
-        let (bytes, count) = self.scanner.drop_frame();
-        if count > 0 {
-            self.events.push_back(Event::Noise { cause: Cause::Timeout, bytes, count });
-        }
-        self.scanner.report(&mut self.events);
-        match self.assembly.close() {
-            Left::Nothing => {}
-            Left::Unterminated(text) | Left::Cut(text) => self.give_up(now, Cause::Timeout, text),
-        }
-        self.phase = Phase::Neutral;
-    }
-
-    /// The stream has ended under a session of the peer.
-    pub(super) fn cut_off(&mut self, now: Timestamp) {
-        let (bytes, count) = self.scanner.drop_frame();
-        if count > 0 {
-            self.events.push_back(Event::Noise { cause: Cause::Partial, bytes, count });
-        }
-        self.forget_due();
-        let Phase::Receiving(reception) = &self.phase else { return };
-        let is_pending = reception.pending.is_some();
-        match self.assembly.close() {
-            Left::Unterminated(text) | Left::Cut(text) if !is_pending => self.give_up(now, Cause::Partial, text),
-            _ => {}
-        }
-    }
-
-    /// Nobody waits for the answers that are due to the pending frame.
-    fn forget_due(&mut self) {
-        for due in &mut self.due {
-            if matches!(due, Due::Pending) {
-                *due = Due::Gone;
-            }
         }
     }
 }

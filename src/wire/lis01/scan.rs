@@ -147,11 +147,6 @@ impl Scanner {
         self.skipped.foreign && self.skipped.count >= frame::SMALLEST
     }
 
-    /// Whether the bytes between frames so far make no sense.
-    pub(super) fn is_in_noise(&self) -> bool {
-        self.skipped.foreign
-    }
-
     /// Reports the bytes between frames so far; says whether there were any that made no sense.
     pub(super) fn report(&mut self, events: &mut impl Extend<Event>) -> bool {
         let noise = self.skipped.take();

@@ -78,7 +78,7 @@ impl Lis01 {
     /// When the current phase ends by itself.
     pub(super) fn phase_deadline(&self) -> Option<Timestamp> {
         match &self.phase {
-            Phase::Neutral | Phase::Held => None,
+            Phase::Neutral | Phase::Held(_) => None,
             Phase::Receiving(reception) => reception.until,
             Phase::Asking { until } => Some(*until),
             Phase::Sending(transfer) => Some(transfer.until),

@@ -4,7 +4,9 @@
 //!   begins where the last one ended.
 //! - **End mark.** The first one ends the line. Data that hold it cannot be carried.
 //! - **A check of one byte** may look like any mark, so it stands behind the end mark, where it is taken for what it is;
-//!   one before the end mark is written in digits.
+//!   one before the end mark is written in digits. One that is wrong and looks like the start mark is missing, and is
+//!   the next line's.
+//! - **Digits** behind the end mark: what is no digit is not one of them, but the beginning of what follows.
 //! - A line that outgrows the limit or is damaged is reported there, and the rest of it is dropped up to its end in
 //!   constant memory.
 //!
@@ -100,10 +102,7 @@ impl Scanner {
 
     /// Whether a silence would change anything.
     pub(super) const fn awaits_silence(&self) -> bool {
-        match self.state {
-            State::Outside => self.skipped.count > 0,
-            _ => false,
-        }
+        matches!(self.state, State::Outside) && self.skipped.count > 0
     }
 
     pub(super) fn silence(&mut self) {
@@ -176,7 +175,10 @@ impl Scanner {
             State::Inside => self.take_inside(byte),
             State::Checking(seen) => self.take_check(seen, byte),
             State::Dropping => self.drop(byte),
-            State::DropChecking(left) if self.is_check_byte(byte) => self.skip_check(left),
+            State::DropChecking(left) if self.is_check_byte(byte) => {
+                self.skip_check(left);
+                self.begin_at(byte);
+            }
             State::DropChecking(_) => {
                 self.end_dropping();
                 self.take(byte);
@@ -278,7 +280,11 @@ impl Scanner {
             return self.complete(surplus);
         }
         self.spoil(Cause::Checksum);
-        // The check is perhaps missing.
+        self.begin_at(byte);
+    }
+
+    /// Begins a line if the wrong check of the one before, which is perhaps missing, is a start mark.
+    fn begin_at(&mut self, byte: u8) {
         if self.options.start == Some(byte) {
             self.begin();
         }

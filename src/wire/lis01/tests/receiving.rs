@@ -127,10 +127,12 @@ fn hands_over_acknowledged_records_when_the_session_ends_without_a_terminator() 
     say(&mut host, START, b"\x05");
     say(&mut host, START, &whole(1, b"H|\\^&\r"));
     say(&mut host, START, b"\x04");
+    assert_eq!((events(&mut host), host.deadline()), (vec![], Some(after(2))), "it may be a damaged STX");
+    host.tick(after(2));
     let seen = events(&mut host);
     assert_eq!(payloads(&seen), [b"H|\\^&\r".to_vec()]);
     assert_eq!(causes(&seen), [Cause::Unterminated]);
-    assert_eq!(say(&mut host, after(1), b"\x05"), b"", "its answer is due");
+    assert_eq!(say(&mut host, after(2), b"\x05"), b"", "its answer is due");
     host.answer(after(2), Answer::Refused);
     assert_eq!(host.transmit(), [NAK], "no more is taken while it has no place to go");
     host.tick(host.deadline().unwrap());
@@ -153,6 +155,7 @@ fn does_not_hand_over_what_the_sender_knows_to_be_lost() {
         say(&mut host, START, &whole(1, b"H|\\^&\r"));
         assert_eq!(say(&mut host, START, &second), reply);
         say(&mut host, after(15), b"\x04");
+        host.tick(after(17));
         let seen = events(&mut host);
         assert!(payloads(&seen).is_empty(), "{cause}: {seen:?}");
         assert_eq!(causes(&seen).last(), Some(&cause));
@@ -161,16 +164,66 @@ fn does_not_hand_over_what_the_sender_knows_to_be_lost() {
 
 #[test]
 fn a_new_enquiry_inside_a_message_is_a_sender_that_was_switched_off() {
-    let mut host = host();
-    say(&mut host, START, b"\x05");
-    say(&mut host, START, &frame(1, b"H|\\^&\rP|1|", End::Continued));
-    assert_eq!(say(&mut host, after(5), b"\x05"), [ACK]);
-    for frame in frames(RESULT) {
-        say(&mut host, after(5), &frame);
+    for first in [frame(1, b"H|\\^&\rP|1|", End::Continued), whole(1, b"H|\\^&\r")] {
+        let mut host = host();
+        say(&mut host, START, b"\x05");
+        say(&mut host, START, &first);
+        assert_eq!(say(&mut host, after(5), b"\x05"), b"", "it may be a damaged STX");
+        host.tick(after(7));
+        assert_eq!(host.transmit(), [ACK]);
+        for frame in frames(RESULT) {
+            say(&mut host, after(7), &frame);
+        }
+        let seen = events(&mut host);
+        assert_eq!(causes(&seen), [Cause::Abandoned]);
+        assert_eq!(payloads(&seen), [RESULT]);
     }
-    let seen = events(&mut host);
-    assert_eq!(causes(&seen), [Cause::Partial]);
-    assert_eq!(payloads(&seen), [RESULT]);
+}
+
+#[test]
+fn a_frame_whose_begin_became_an_enquiry_or_an_end_is_not_answered_and_not_forgotten() {
+    for control in [0x04, 0x05] {
+        let mut frames = frames(RESULT);
+        let mut host = host();
+        say(&mut host, START, b"\x05");
+        assert_eq!(say(&mut host, START, &frames[0]), [ACK]);
+        let good = frames[1].clone();
+        frames[1][0] = control;
+        assert_eq!(say(&mut host, after(1), &frames[1]), b"", "{control}: an ACK would be taken for that of the frame");
+        frames[1] = good;
+        for frame in &frames[1..] {
+            say(&mut host, after(2), frame);
+        }
+        let seen = events(&mut host);
+        assert_eq!(payloads(&seen), [RESULT], "{control}: {seen:?}");
+        assert_eq!(causes(&seen), [Cause::Garbage]);
+        host.answer(after(2), taken());
+        assert_eq!(host.transmit(), [ACK]);
+    }
+}
+
+#[test]
+fn whole_records_are_handed_over_although_noise_follows_their_end() {
+    for (noise, cause) in [(&b"??"[..], Cause::Unterminated), (b"R|1|5.8\r", Cause::Abandoned)] {
+        let mut host = host();
+        say(&mut host, START, b"\x05");
+        say(&mut host, START, &whole(1, b"H|\\^&\r"));
+        say(&mut host, after(1), &[b"\x04", noise].concat());
+        host.tick(after(3));
+        let seen = events(&mut host);
+        assert_eq!(causes(&seen), [Cause::Garbage, cause], "a frame may hide in the noise, or not");
+        assert_eq!(payloads(&seen).len(), usize::from(cause == Cause::Unterminated));
+    }
+}
+
+#[test]
+fn an_enquiry_instead_of_patience_is_refused_with_its_message() {
+    let (mut host, last) = before_the_last();
+    say(&mut host, START, &last);
+    assert_eq!(say(&mut host, after(1), b"\x05"), b"");
+    host.answer(after(1), Answer::Refused);
+    assert_eq!(host.transmit(), [NAK], "the enquiry was perhaps noise, and ACK would be that of the message");
+    assert_eq!(say(&mut host, after(11), b"\x05"), [ACK]);
 }
 
 #[test]
