@@ -201,8 +201,7 @@ fn records_of_a_laboratory_come_through_noise_as_they_were_sent() {
     let mut same = content();
     let sent: Vec<Vec<u8>> = (0..60).map(|_| same.next().unwrap().bytes).collect();
     for seed in 1..=10 {
-        let noise = Noise { flips_per_million: 400, ..NOISE };
-        let mut bench = Bench::new(&records(), manner(60), content(), (noise, seed));
+        let mut bench = Bench::new(&records(), manner(60), content(), (NOISE, seed));
         bench.run();
         assert_eq!(bench.station.tally.acknowledged, 60);
         // A session that was cut short between two records is handed over as it is, and said to have no end.
