@@ -705,7 +705,7 @@ fn takes_every_message_of_a_simulated_device_through_a_noisy_line_once() {
         ("hllp", "framing = \"hllp\"\ngap = \"200 ms\"\nhllp = { receive_timeout = \"1 s\", send_retries = 3 }"),
         (
             "lis01",
-            "framing = \"lis01\"\nlis01 = { message = \"frames\", establish = \"1 s\", busy = \"100 ms\", reply = \"1 s\", \
+            "framing = \"lis01\"\ncontent = \"hl7\"\nlis01 = { message = \"frames\", establish = \"1 s\", busy = \"100 ms\", reply = \"1 s\", \
              next_frame = \"2 s\", character_gap = \"200 ms\" }",
         ),
         ("mllp", "framing = \"mllp\"\ngap = \"200 ms\""),

@@ -186,10 +186,12 @@ pub fn split_messages(raw: &[u8]) -> Vec<Range<usize>> {
     Batch::read(raw).messages
 }
 
-/// Whether a segment that begins at `begin` is a message header: `MSH` and a separator.
+/// Whether a segment that begins at `begin` is a message header: `MSH` and a separator, perhaps after a byte order
+/// mark, which files that were strung together have in their middle.
 pub(super) fn is_header(raw: &[u8], begin: usize) -> bool {
     let segment = raw.get(begin..).unwrap_or_default();
-    matches!(segment, [b'M', b'S', b'H', separator, ..] if is_delimiter(*separator))
+    let named = segment.strip_prefix(BYTE_ORDER_MARK).unwrap_or(segment);
+    matches!(named, [b'M', b'S', b'H', separator, ..] if is_delimiter(*separator))
 }
 
 /// What a line begins.
