@@ -84,6 +84,26 @@ impl<'m> Scope<'m> {
         control.chain(others).filter(move |segment| segment.is(name))
     }
 
+    /// Whether it is one order of a message.
+    pub const fn is_order(&self) -> bool {
+        self.order.is_some()
+    }
+
+    /// Every segment that belongs to the event, in order, and whether it is the order's own.
+    pub fn own_segments(&self) -> impl Iterator<Item = (bool, Segment<'m>)> + use<'_, 'm> {
+        let common = (0..self.common).filter_map(|place| self.message.segment_at(place));
+        let common = common.filter(|segment| {
+            // What belongs to orders and stands before all of them is no order's.
+            self.order.is_none() || !ORDER_SEGMENTS.iter().any(|name| segment.is(name))
+        });
+        let control = self.order.and_then(|order| order.control).filter(|control| {
+            self.order.is_some_and(|order| !(order.start..order.end).contains(control))
+        });
+        let (start, end) = self.order.map_or((0, 0), |order| (order.start, order.end));
+        let own = control.into_iter().chain(start..end).filter_map(|place| self.message.segment_at(place));
+        common.map(|segment| (false, segment)).chain(own.map(|segment| (true, segment)))
+    }
+
     /// The first segment with this name.
     pub fn segment(&self, name: &str) -> Option<Segment<'m>> {
         self.segments(name).next()

@@ -276,6 +276,11 @@ macro_rules! part {
                 self.bytes
             }
 
+            /// The delimiters of what is in it.
+            pub const fn delimiters(&self) -> Delimiters {
+                self.delimiters
+            }
+
             /// Whether its sender cut it off: the truncation character stands at its end (HL7 v2.7 chapter 2, 2.5.5.2).
             pub fn is_truncated(&self) -> bool {
                 self.delimiters.truncation.is_some_and(|mark| self.bytes.last() == Some(&mark))

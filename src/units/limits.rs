@@ -287,3 +287,8 @@ pub const TAPS_MAX: usize = 2;
 pub const TAP_TIME_MAX: Duration = Duration::from_secs(3600);
 /// Silence after which a watcher is shown what might have been the beginning of a name.
 pub const TAP_FLUSH: Duration = Duration::from_millis(300);
+
+/// Bytes of one value that the picture of a job keeps; documents are no matter of a job.
+pub const PICTURE_VALUE_BYTES_MAX: usize = 16 << 10;
+/// Values that the picture of a job keeps.
+pub const PICTURE_SLOTS_MAX: usize = 600;
