@@ -198,6 +198,23 @@ pub fn time(scope: &Scope<'_>, zone: &TimeZone) -> Option<When> {
     reader.when("EVN", 6).or_else(discharged).or_else(|| reader.when("EVN", 2)).or_else(|| reader.when("MSH", 7))
 }
 
+/// When an order was asked for or changed: ORC-9.
+pub fn order_time(scope: &Scope<'_>, zone: &TimeZone) -> Option<When> {
+    Reader { scope, zone }.when("ORC", 9)
+}
+
+/// The wanted time, from and until: TQ1-7/8, else ORC-7, OBR-27, OBR-36, OBR-6; without an order PV2-9.
+pub fn window(scope: &Scope<'_>, zone: &TimeZone) -> (Option<When>, Option<When>) {
+    let reader = Reader { scope, zone };
+    (reader.first_when(&REQUESTED_START).or_else(|| reader.when("PV2", 9)), reader.first_when(&REQUESTED_END))
+}
+
+/// Where the begin of the wanted time stands, newest place first.
+const REQUESTED_START: [(&str, usize, usize); 5] =
+    [("TQ1", 7, 1), ("ORC", 7, 4), ("OBR", 27, 4), ("OBR", 36, 1), ("OBR", 6, 1)];
+/// Where its end stands.
+const REQUESTED_END: [(&str, usize, usize); 3] = [("TQ1", 8, 1), ("ORC", 7, 5), ("OBR", 27, 5)];
+
 /// The sending facility: MSH-4.
 pub fn facility(scope: &Scope<'_>) -> Option<Authority> {
     read_authority(&scope.segment("MSH")?.field(4).repetition(1), scope.charset())
@@ -274,14 +291,8 @@ impl Reader<'_, '_> {
             filler_order_number: filler_order_number(self.scope).map(Phi::new),
             service: service.map(Phi::new),
             priority: self.first_given(&[("TQ1", 9, 1), ("OBR", 5, 1), ("ORC", 7, 6)]),
-            requested_start: self.first_when(&[
-                ("TQ1", 7, 1),
-                ("ORC", 7, 4),
-                ("OBR", 27, 4),
-                ("OBR", 36, 1),
-                ("OBR", 6, 1),
-            ]),
-            requested_end: self.first_when(&[("TQ1", 8, 1), ("ORC", 7, 5), ("OBR", 27, 5)]),
+            requested_start: self.first_when(&REQUESTED_START),
+            requested_end: self.first_when(&REQUESTED_END),
             transport_mode: open(self.given_text("OBR", 30)),
             escort: open(self.given_text("OBR", 42)),
             transport_comments: self

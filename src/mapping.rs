@@ -18,12 +18,14 @@ use jiff::tz::TimeZone;
 use uuid::Uuid;
 
 use crate::{
-    event::Scope,
+    event::{Picture, Scope},
     fhir::{Bundle, Object},
-    hl7::{Encoding, Message},
+    hl7::{Charset, Encoding, Index, Message, MessageType},
+    ids,
     units::Timestamp,
 };
 
+mod ask;
 mod compile;
 mod fault;
 mod identity;
@@ -36,13 +38,14 @@ mod table;
 mod text;
 mod verb;
 
+pub use ask::{JobAsk, Told};
 pub use fault::MapFault;
-pub use identity::BASE;
+pub use identity::{BASE, leg};
 pub use refusal::{Missing, Reason, Refusal, Unmapped};
 pub use table::{Code, Table, Unlisted};
 pub use verb::Verb;
 
-use compile::{Compiled, Tables};
+use compile::{Compiled, Tables, Trigger};
 use fault::Faults;
 use run::{Ran, Run};
 use text::{By, MapText};
@@ -132,22 +135,11 @@ impl Map {
     /// orders all are translated or none: half an order set is not what was ordered.
     pub fn prepare(&self, message: &Message<'_>, context: &Context<'_>) -> Result<Outcome, Refusal> {
         let kind = message.message_type();
-        let Some(trigger) = self.compiled.triggers.iter().find(|trigger| trigger.on.iter().any(|on| on.fits(&kind)))
-        else {
-            return Ok(Outcome::NotApplicable);
-        };
+        let Some(trigger) = self.trigger(&kind) else { return Ok(Outcome::NotApplicable) };
         let charset = message.charset(context.encoding);
-        let scopes = match trigger.by {
-            By::Order => Scope::of_orders(*message, &charset),
-            By::Visit => vec![Scope::of_message(*message, &charset)],
-        };
         let mut refusal = Refusal::default();
-        if scopes.is_empty() {
-            let from = vec!["ORC".into(), "OBR".into()];
-            refusal.missing.push(Missing { what: "order".into(), from });
-        }
         let mut prepared = Prepared { jobs: Vec::new(), bundle: Bundle::default() };
-        for scope in scopes {
+        for scope in scopes(trigger, *message, &charset, &mut refusal) {
             match Run::new(self, context, kind, scope).apply(trigger, &mut prepared.bundle) {
                 Ok(Ran::NotApplicable) => {}
                 Ok(Ran::Job(job)) => prepared.add(job, &mut refusal),
@@ -161,7 +153,90 @@ impl Map {
     }
 }
 
+impl Map {
+    /// What a message asks for about jobs, or all that keeps it from being understood. Empty where the message is not
+    /// for this map. Of an order message with several orders all are understood or none.
+    pub fn asks(&self, message: &Message<'_>, context: &Context<'_>) -> Result<Vec<JobAsk>, Refusal> {
+        let kind = message.message_type();
+        let Some(trigger) = self.trigger(&kind) else { return Ok(Vec::new()) };
+        let charset = message.charset(context.encoding);
+        let mut refusal = Refusal::default();
+        let mut asks: Vec<JobAsk> = Vec::new();
+        for scope in scopes(trigger, *message, &charset, &mut refusal) {
+            match Run::new(self, context, kind, scope).ask(trigger) {
+                Ok(Some(ask)) => {
+                    let repeated = ask.name.is_some() && asks.iter().any(|known| known.name == ask.name);
+                    if repeated && refusal.repeated.is_empty() {
+                        refusal.repeated.push("ORC-2".into());
+                    }
+                    asks.push(ask);
+                }
+                Ok(None) => {}
+                Err(found) => refusal.merge(found),
+            }
+        }
+        if refusal.is_empty() { Ok(asks) } else { Err(refusal) }
+    }
+
+    /// Makes one Bundle that tells of jobs, each from its own picture, or says all that keeps them from being told.
+    pub fn tell(&self, told: &[Told], context: &Context<'_>) -> Result<Prepared, Refusal> {
+        let mut refusal = Refusal::default();
+        let mut prepared = Prepared { jobs: Vec::new(), bundle: Bundle::default() };
+        for told in told {
+            match self.tell_one(told, context, &mut prepared.bundle) {
+                Ok(intent) => prepared.jobs.push(intent),
+                Err(found) => refusal.merge(found),
+            }
+        }
+        if refusal.is_empty() { Ok(prepared) } else { Err(refusal) }
+    }
+
+    fn tell_one(&self, told: &Told, context: &Context<'_>, bundle: &mut Bundle) -> Result<JobIntent, Refusal> {
+        let unreadable = || Refusal { unreadable: vec!["MSH".into()], ..Refusal::default() };
+        let index = Index::of(&told.message).map_err(|_| unreadable())?;
+        let message = index.message(&told.message);
+        let kind = message.message_type();
+        let charset = message.charset(Some(Picture::ENCODING));
+        // A job whose picture holds an order is that order's, whatever message came last.
+        let scope = Scope::of_orders(message, &charset).into_iter().next();
+        let scope = scope.unwrap_or_else(|| Scope::of_message(message, &charset));
+        Run::new(self, context, kind, scope).tell(told, bundle)
+    }
+
+    /// Whether messages become jobs by this map.
+    pub fn makes_jobs(&self) -> bool {
+        !self.compiled.triggers.is_empty()
+    }
+
+    /// The service that its jobs are.
+    pub fn service(&self) -> &str {
+        &self.compiled.service
+    }
+
+    fn trigger(&self, kind: &MessageType<'_>) -> Option<&Trigger> {
+        self.compiled.triggers.iter().find(|trigger| trigger.on.iter().any(|on| on.fits(kind)))
+    }
+}
+
+/// The events of a message, as its trigger sees them.
+fn scopes<'m>(trigger: &Trigger, message: Message<'m>, charset: &'m Charset, refusal: &mut Refusal) -> Vec<Scope<'m>> {
+    let scopes = match trigger.by {
+        By::Order => Scope::of_orders(message, charset),
+        By::Visit => vec![Scope::of_message(message, charset)],
+    };
+    if scopes.is_empty() {
+        let from = vec!["ORC".into(), "OBR".into()];
+        refusal.missing.push(Missing { what: "order".into(), from });
+    }
+    scopes
+}
+
 impl Prepared {
+    /// What it says, whenever it is said: the same as long as nothing of it is different.
+    pub fn digest(&self) -> Uuid {
+        ids::derive("told", &[&self.bundle.render()])
+    }
+
     fn add(&mut self, job: JobIntent, refusal: &mut Refusal) {
         if self.jobs.iter().any(|known| known.job == job.job) && refusal.repeated.is_empty() {
             refusal.repeated.push("ORC-2".into());

@@ -210,8 +210,7 @@ fn normal(field: &Field<'_>, charset: &Charset) -> String {
         String::from_utf8_lossy(&escape(text.as_bytes(), &Delimiters::STANDARD)).into_owned()
     };
     let component = |bytes: crate::hl7::Component<'_>| bytes.subcomponents().map(leaf).collect::<Vec<_>>().join("&");
-    let repetition =
-        |from: crate::hl7::Repetition<'_>| from.components().map(component).collect::<Vec<_>>().join("^");
+    let repetition = |from: crate::hl7::Repetition<'_>| from.components().map(component).collect::<Vec<_>>().join("^");
     field.repetitions().map(repetition).collect::<Vec<_>>().join("~")
 }
 

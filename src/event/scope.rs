@@ -96,9 +96,10 @@ impl<'m> Scope<'m> {
             // What belongs to orders and stands before all of them is no order's.
             self.order.is_none() || !ORDER_SEGMENTS.iter().any(|name| segment.is(name))
         });
-        let control = self.order.and_then(|order| order.control).filter(|control| {
-            self.order.is_some_and(|order| !(order.start..order.end).contains(control))
-        });
+        let control = self
+            .order
+            .and_then(|order| order.control)
+            .filter(|control| self.order.is_some_and(|order| !(order.start..order.end).contains(control)));
         let (start, end) = self.order.map_or((0, 0), |order| (order.start, order.end));
         let own = control.into_iter().chain(start..end).filter_map(|place| self.message.segment_at(place));
         common.map(|segment| (false, segment)).chain(own.map(|segment| (true, segment)))

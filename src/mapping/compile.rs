@@ -110,7 +110,8 @@ impl Constants {
     }
 
     pub(super) fn of(&self, verb: Verb) -> Option<&Node> {
-        self.0.iter().find(|(verbs, _)| verbs.has(verb)).map(|(_, node)| node)
+        let own = self.0.iter().find(|(verbs, _)| verbs.names(verb));
+        own.or_else(|| self.0.iter().find(|(verbs, _)| verbs.has(verb))).map(|(_, node)| node)
     }
 }
 

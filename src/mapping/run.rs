@@ -8,7 +8,7 @@ use std::{borrow::Cow, sync::Arc};
 use uuid::Uuid;
 
 use super::{
-    Context, JobIntent, Map,
+    Context, JobAsk, JobIntent, Map, Told,
     compile::{Row, Trigger},
     identity::{BASE, Identity, JobParts},
     place,
@@ -18,7 +18,7 @@ use super::{
     verb::Verb,
 };
 use crate::{
-    event::{self, Coded, Part, Scope},
+    event::{self, Coded, Identifier, Part, Scope, Statement},
     fhir::{Bundle, Object, Text, coding},
     hl7::{MessageType, Path, Segment},
     ids,
@@ -49,6 +49,7 @@ pub(super) struct Run<'r, 'm> {
     answers: Vec<(&'r Arc<str>, Segment<'m>)>,
     verb: Verb,
     job: Uuid,
+    is_known: bool,
     present: Vec<Option<Present>>,
     refusal: Refusal,
 }
@@ -78,6 +79,7 @@ impl<'r, 'm> Run<'r, 'm> {
             answers: Vec::new(),
             verb: Verb::Ignore,
             job: Uuid::nil(),
+            is_known: false,
             present: Vec::new(),
             refusal: Refusal::default(),
         };
@@ -96,6 +98,18 @@ impl<'r, 'm> Run<'r, 'm> {
             return Err(self.refusal);
         };
         self.job = job;
+        self.write_all(bundle).map(Ran::Job)
+    }
+
+    /// Writes what is to be told of a job into `bundle`.
+    pub(super) fn tell(mut self, told: &Told, bundle: &mut Bundle) -> Result<JobIntent, Refusal> {
+        self.verb = told.verb;
+        self.job = told.job;
+        self.is_known = told.is_known;
+        self.write_all(bundle)
+    }
+
+    fn write_all(mut self, bundle: &mut Bundle) -> Result<JobIntent, Refusal> {
         self.check_needs();
         let resources = &self.map.compiled.resources;
         self.present = resources.iter().map(|resource| self.find(resource)).collect();
@@ -103,7 +117,7 @@ impl<'r, 'm> Run<'r, 'm> {
         for (place, resource) in resources.iter().enumerate() {
             written.extend(self.write(place, resource).map(|object| (place, object)));
         }
-        if self.verb == Verb::Cancel {
+        if self.verb.stands_for() == Verb::Cancel {
             self.refusal = Refusal { missing: self.refusal.missing, ..Refusal::default() };
         }
         if !self.refusal.is_empty() {
@@ -113,7 +127,80 @@ impl<'r, 'm> Run<'r, 'm> {
         for (place, object) in written {
             self.add(place, object, bundle);
         }
-        Ok(Ran::Job(intent))
+        Ok(intent)
+    }
+
+    /// What the event asks for; nothing where it is not for this map.
+    pub(super) fn ask(mut self, trigger: &Trigger) -> Result<Option<JobAsk>, Refusal> {
+        match self.decide(trigger) {
+            Some(Verb::Ignore) => return Ok(None),
+            Some(verb) => self.verb = verb,
+            None => return Err(self.refusal),
+        }
+        let name = if self.verb.needs_a_job() {
+            None
+        } else {
+            match self.job_id(trigger.by) {
+                Some(job) => Some(job),
+                None => return Err(self.refusal),
+            }
+        };
+        let visit = self
+            .scope
+            .segment("PV1")
+            .and_then(|pv1| Identifier::read_cx(&pv1.field(19).repetition(1), self.scope.charset()));
+        let former = self
+            .scope
+            .segment("MRG")
+            .and_then(|mrg| Identifier::read_cx(&mrg.field(5).repetition(1), self.scope.charset()));
+        let persons = self.persons("PID", 3);
+        let retired = self.persons("MRG", 1);
+        let (begin, end) = event::window(&self.scope, self.context.zone);
+        let ordered = match trigger.by {
+            By::Order => event::order_time(&self.scope, self.context.zone),
+            By::Visit => None,
+        };
+        let occurred = ordered.or_else(|| event::time(&self.scope, self.context.zone));
+        Ok(Some(JobAsk {
+            verb: self.verb,
+            service: self.map.compiled.service.clone(),
+            by_order: trigger.by == By::Order,
+            name,
+            visit_name: visit.as_ref().map(|number| self.visit_job(&number.value)),
+            visit: visit.as_ref().map(|number| self.visit_key(&number.value)),
+            former_visit: former.map(|number| self.visit_key(&number.value)),
+            ordering_key: persons.first().copied().or(name).unwrap_or_default(),
+            persons,
+            retired,
+            occurred_at: occurred.and_then(|when| when.instant()),
+            wanted_until: end.or(begin).and_then(|when| when.instant()),
+            statement: Statement::of(&self.scope),
+        }))
+    }
+
+    /// Keys of everything that a person is known by, the preferred first.
+    fn persons(&self, segment: &str, field: usize) -> Vec<Uuid> {
+        let Some(segment) = self.scope.segment(segment) else { return Vec::new() };
+        let patient = self.map.compiled.resources.iter().find(|resource| resource.key == Key::Patient);
+        let prefer = patient.map(|resource| resource.prefer.as_slice()).unwrap_or_default();
+        let read = |repetition| Identifier::read_cx(&repetition, self.scope.charset());
+        let mut known: Vec<Identifier> = segment.field(field).repetitions().filter_map(read).collect();
+        known.retain(|identifier| !self.is_withheld(identifier));
+        known.sort_by_key(|identifier| prefer.iter().position(|kind| *kind == identifier.kind).unwrap_or(prefer.len()));
+        let key = |identifier: &Identifier| {
+            let identity = self.identity_of(identifier, subjects::patient_kind(identifier));
+            ids::derive("order-key", &[identity.search("").as_bytes()])
+        };
+        known.iter().take(PERSON_KEYS_MAX).map(key).collect()
+    }
+
+    fn visit_key(&self, number: &str) -> Uuid {
+        ids::derive("visit", &[self.context.site, &self.facility, number].map(str::as_bytes))
+    }
+
+    fn visit_job(&self, number: &str) -> Uuid {
+        let (site, service) = (self.context.site, self.map.compiled.service.as_str());
+        JobParts { site, facility: &self.facility, by: "visit", authority: "", number, service }.id()
     }
 
     // ------------------------------------------------------------ what the event does
@@ -287,6 +374,9 @@ impl<'r, 'm> Run<'r, 'm> {
         }
     }
 }
+
+/// Identifiers of one person that jobs are found by.
+const PERSON_KEYS_MAX: usize = 16;
 
 /// The tag that names the map in every resource it writes.
 pub(super) fn map_tag(map: &str) -> Object {

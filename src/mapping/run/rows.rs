@@ -57,7 +57,7 @@ impl<'r, 'm> Run<'r, 'm> {
                 let search = || Text::from(identity.search("identifier"));
                 let request = if resource.key == Key::Message {
                     Request::PutAs { id: identity.value.clone().into() }
-                } else if resource.put.has(self.verb) {
+                } else if resource.put.has(self.verb) || (self.is_known && resource.key == Key::Job) {
                     Request::Put { over: search() }
                 } else {
                     Request::Create { unless: search() }
