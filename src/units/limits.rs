@@ -287,3 +287,8 @@ pub const TAPS_MAX: usize = 2;
 pub const TAP_TIME_MAX: Duration = Duration::from_secs(3600);
 /// Silence after which a watcher is shown what might have been the beginning of a name.
 pub const TAP_FLUSH: Duration = Duration::from_millis(300);
+
+/// Reports about one job that are remembered to know their repeats.
+pub const JOB_REPORTS_REMEMBERED_MAX: usize = 256;
+/// Units of one job that have a track of their own.
+pub const JOB_UNITS_MAX: usize = 32;
