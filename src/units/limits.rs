@@ -292,3 +292,7 @@ pub const TAP_FLUSH: Duration = Duration::from_millis(300);
 pub const PICTURE_VALUE_BYTES_MAX: usize = 16 << 10;
 /// Values that the picture of a job keeps.
 pub const PICTURE_SLOTS_MAX: usize = 600;
+/// Reports about one job that are remembered to know their repeats.
+pub const JOB_REPORTS_REMEMBERED_MAX: usize = 256;
+/// Units of one job that have a track of their own.
+pub const JOB_UNITS_MAX: usize = 32;
