@@ -10,6 +10,7 @@ mod acknowledge;
 mod continuation;
 mod decide;
 mod instrument;
+mod jobs;
 mod reply;
 mod understand;
 mod understood;
@@ -20,6 +21,7 @@ pub use decide::{
     poisoned,
 };
 pub use instrument::{Named, named};
+pub use jobs::{By, Decided, Held, JobRecord};
 pub use reply::{
     ACKNOWLEDGEMENT, Asked, Reply, application, asked, delivery, local, out_of_sequence, oversize, refusal, reply,
 };

@@ -40,7 +40,7 @@ mod verb;
 
 pub use ask::{JobAsk, Told};
 pub use fault::MapFault;
-pub use identity::{BASE, leg};
+pub use identity::BASE;
 pub use refusal::{Missing, Reason, Refusal, Unmapped};
 pub use table::{Code, Table, Unlisted};
 pub use verb::Verb;

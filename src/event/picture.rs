@@ -143,6 +143,12 @@ impl Statement {
         }
     }
 
+    /// Leaves out everything but these common segments.
+    pub fn only(&mut self, segments: &[&str]) {
+        self.said.retain(|(key, _)| key.section == Section::Common && segments.contains(&key.segment.as_str()));
+        self.orders = false;
+    }
+
     /// Says this of a field of a common segment, in the recommended delimiters.
     pub fn say(&mut self, segment: &str, field: u16, value: &str) {
         self.forget(segment, field);
@@ -215,6 +221,11 @@ fn normal(field: &Field<'_>, charset: &Charset) -> String {
 }
 
 impl Picture {
+    /// Nothing is known.
+    pub const fn empty() -> Self {
+        Self { slots: Vec::new() }
+    }
+
     /// Takes in what a message says that speaks of `at`; whether anything is different now.
     pub fn take(&mut self, statement: &Statement, Timestamp(at): Timestamp) -> Taken {
         let mut taken = Taken::Nothing;
@@ -262,9 +273,18 @@ impl Picture {
 
     /// All of it as one HL7 message in UTF-8.
     pub fn message(&self) -> Vec<u8> {
+        self.written(|_| true)
+    }
+
+    /// The same without when it was said: EVN, MSH-7 and MSH-10.
+    pub fn timeless(&self) -> Vec<u8> {
+        self.written(|key| key.segment != "EVN" && !(key.segment == "MSH" && matches!(key.part, Part::Field(7 | 10))))
+    }
+
+    fn written(&self, keep: impl Fn(&Key) -> bool) -> Vec<u8> {
         let mut out = String::with_capacity(1024);
         let mut open: Option<(&Key, u16)> = None;
-        for Slot { key, value, .. } in &self.slots {
+        for Slot { key, value, .. } in self.slots.iter().filter(|slot| keep(&slot.key)) {
             let Part::Field(number) = key.part else {
                 close(&mut out, open.take());
                 out.push_str(value);

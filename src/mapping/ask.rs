@@ -13,6 +13,8 @@ use crate::{event::Statement, units::Timestamp};
 pub struct JobAsk {
     /// What it wants done.
     pub verb: Verb,
+    /// The trigger event, such as `A03`.
+    pub event: String,
     /// The service, such as `transport`.
     pub service: String,
     /// Whether an order asks; else the visit does.

@@ -58,11 +58,6 @@ impl JobParts<'_> {
     }
 }
 
-/// The identity of a later leg: a job that the same order or visit asks for anew after the one before has ended.
-pub fn leg(first: Uuid, number: u32) -> Uuid {
-    if number <= 1 { first } else { ids::derive("job-leg", &[first.as_bytes(), &number.to_be_bytes()]) }
-}
-
 /// The identifier system of an assigning authority. Below the site's name `kind` keeps the authority's number spaces
 /// apart: its medical record numbers, visits and orders may look alike.
 pub(super) fn authority_system(authority: &Authority, kind: &str, known: &Via, site: &str) -> String {

@@ -137,14 +137,10 @@ impl<'r, 'm> Run<'r, 'm> {
             Some(verb) => self.verb = verb,
             None => return Err(self.refusal),
         }
-        let name = if self.verb.needs_a_job() {
-            None
-        } else {
-            match self.job_id(trigger.by) {
-                Some(job) => Some(job),
-                None => return Err(self.refusal),
-            }
-        };
+        let name = self.job_id(trigger.by);
+        if name.is_none() && !self.verb.needs_a_job() {
+            return Err(self.refusal);
+        }
         let visit = self
             .scope
             .segment("PV1")
@@ -163,6 +159,7 @@ impl<'r, 'm> Run<'r, 'm> {
         let occurred = ordered.or_else(|| event::time(&self.scope, self.context.zone));
         Ok(Some(JobAsk {
             verb: self.verb,
+            event: String::from_utf8_lossy(self.kind.trigger).into_owned(),
             service: self.map.compiled.service.clone(),
             by_order: trigger.by == By::Order,
             name,

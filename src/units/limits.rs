@@ -296,3 +296,7 @@ pub const PICTURE_SLOTS_MAX: usize = 600;
 pub const JOB_REPORTS_REMEMBERED_MAX: usize = 256;
 /// Units of one job that have a track of their own.
 pub const JOB_UNITS_MAX: usize = 32;
+/// Jobs that one message can open or touch.
+pub const JOBS_OF_MESSAGE_MAX: usize = 64;
+/// Names, and identifiers of its patient, that one job is found by, each.
+pub const JOB_KEYS_MAX: usize = 64;
