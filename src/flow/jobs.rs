@@ -215,8 +215,14 @@ impl Work<'_> {
         self.known.iter().rposition(|record| record.names.contains(&name) && !record.is_followed())
     }
 
+    /// Open jobs of the visit; of the person, where a message speaks of no visit at all.
     fn open_of_visit(&self, ask: &JobAsk) -> Vec<usize> {
-        let Some(visit) = ask.visit else { return Vec::new() };
+        let Some(visit) = ask.visit else {
+            if ask.verb != Verb::Update {
+                return Vec::new();
+            }
+            return self.open(Self::kind(ask), |record| record.persons.iter().any(|key| ask.persons.contains(key)));
+        };
         self.open(Self::kind(ask), |record| record.visit() == Some(GroupId(visit)))
     }
 
