@@ -16,6 +16,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::Decision;
 use crate::{
     event::{Picture, Statement},
     ids::{GroupId, JobId},
@@ -161,14 +162,20 @@ pub(super) fn follow(asks: &[JobAsk], known: &mut Vec<JobRecord>, desk: &Desk<'_
     Ok(decided)
 }
 
-/// Decides what a person's release does to a job that was kept back.
-pub(super) fn release(record: &JobRecord, desk: &Desk<'_>) -> Result<Decided, Refusal> {
-    let mut work = Work { desk, known: vec![record.clone()], decided: Decided::default(), refusal: Refusal::default() };
+/// Decides what a person's decision does to a job.
+pub(super) fn settle(record: &JobRecord, decision: Decision, desk: &Desk<'_>) -> Result<Decided, Refusal> {
+    let known = vec![record.clone()];
+    let mut work = Work { desk, known, decided: Decided::default(), refusal: Refusal::default() };
     let at = Stamp { occurred_at: desk.now, received_at: desk.now };
-    let standing: Vec<Reason> =
-        record.job.iter().flat_map(Job::standing).filter(|reason| reason.keeps_back()).collect();
-    for reason in standing {
-        work.step(0, &Ask::Resume(reason), at);
+    match decision {
+        Decision::Release => {
+            let standing = record.job.iter().flat_map(Job::standing).filter(|reason| reason.keeps_back());
+            for reason in standing {
+                work.step(0, &Ask::Resume(reason), at);
+            }
+            work.tell_again(0);
+        }
+        Decision::Discard => work.step(0, &Ask::Cancel(Why::Person), at),
     }
     let Work { known, decided, .. } = work;
     desk.map.tell(&decided.told, &desk.context)?;
@@ -543,6 +550,15 @@ impl Work<'_> {
                 Some(earlier) => *earlier = Told { is_known: earlier.is_known, ..told },
                 None => self.decided.told.push(told),
             }
+        }
+    }
+
+    /// Tells of a job that is open how it is now: what was to be told of it became too old on its way.
+    fn tell_again(&mut self, target: usize) {
+        let Some(record) = self.known.get(target).filter(|record| record.is_open()) else { return };
+        if let (Some(job), true) = (&record.job, self.decided.told.is_empty()) {
+            let (verb, message) = (verb(Tell::Create, job), record.picture.message());
+            self.decided.told.push(Told { job: record.id.0, verb, is_known: false, message });
         }
     }
 

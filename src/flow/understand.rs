@@ -6,9 +6,10 @@ use aws_lc_rs::digest::{SHA256, digest};
 use jiff::tz::TimeZone;
 
 use super::{
-    Fault, Route, RouteVerdict, Understood,
+    By, Fault, Route, RouteVerdict, Understood,
     acknowledge::Manners,
     continuation::{held, part_of},
+    jobs::Desk,
     understood::short_hash,
 };
 use crate::{
@@ -17,7 +18,8 @@ use crate::{
         continuation::{place, unfold},
         profile::{Findings, Level, Profile, Profiles, Rule, validate},
     },
-    mapping::{self, Map, Refusal, Registry},
+    job::Policy,
+    mapping::{self, Map, Refusal, Registry, Told},
     settings::{AckAfter, Content, Flow, Link, Mapping, Settings, Unrouted},
     units::Timestamp,
 };
@@ -37,6 +39,7 @@ pub struct Flows {
     registry: Arc<Registry>,
     site: String,
     utc: TimeZone,
+    policy: Policy,
 }
 
 impl Flows {
@@ -64,6 +67,7 @@ impl Flows {
             registry,
             site: settings.site.clone(),
             utc: TimeZone::UTC,
+            policy: Policy::default(),
             contents: settings.links.iter().map(|link| link.content).collect(),
             frames: settings.links.iter().map(|link| usize::try_from(link.frame_max.0).unwrap_or(usize::MAX)).collect(),
             charsets: settings
@@ -107,6 +111,42 @@ impl Flows {
         self.frames.get(link).copied().unwrap_or_default()
     }
 
+    /// The Bundle that tells of jobs, as `mapping` (`name@version`) makes it; `None` if the map is gone or refuses it.
+    pub fn tell(
+        &self,
+        mapping: &str,
+        link: Option<usize>,
+        told: &[Told],
+        received_at: Timestamp,
+        content_hash: [u8; 32],
+    ) -> Option<Vec<u8>> {
+        let (name, version) = mapping.rsplit_once('@')?;
+        let map = self.registry.get(name, version.parse().ok()?)?;
+        map.tell(told, &self.context(link, None, received_at, content_hash)).ok().map(|prepared| prepared.render())
+    }
+
+    /// What decides about the jobs of a flow; nothing for flows without.
+    pub(super) fn desk(&self, flow: usize, message: &Understood, by: By, now: Timestamp) -> Option<Desk<'_>> {
+        let map = self.maps.get(flow)?.as_ref()?;
+        let context = self.context(Some(message.link), None, message.received_at, message.content_hash);
+        Some(Desk { map, context, policy: &self.policy, by, now })
+    }
+
+    /// Whether a flow makes jobs of its messages.
+    pub fn makes_jobs(&self, flow: usize) -> bool {
+        self.maps.get(flow).and_then(Option::as_ref).is_some_and(|map| map.makes_jobs())
+    }
+
+    /// What is automatic about jobs.
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// All flows, as in the settings.
+    pub fn all(&self) -> &[Flow] {
+        &self.flows
+    }
+
     /// What `mapping` (`name@version`) makes of a stored message; `None` if the map is gone or refuses it.
     pub fn render(
         &self,
@@ -128,7 +168,7 @@ impl Flows {
         }
     }
 
-    fn context(
+    pub(super) fn context(
         &self,
         link: Option<usize>,
         encoding: Option<Encoding>,
@@ -272,6 +312,13 @@ impl Flows {
         let deliver = RouteVerdict::Deliver { ordering_key: ordering_key(message, understood.link) };
         let Some(Some(map)) = self.maps.get(flow) else { return deliver };
         let context = self.context(Some(understood.link), encoding, understood.received_at, understood.content_hash);
+        if map.makes_jobs() {
+            return match map.asks(message, &context) {
+                Ok(asks) if asks.is_empty() => RouteVerdict::NotApplicable,
+                Ok(asks) => RouteVerdict::Jobs { asks },
+                Err(refusal) => refused(&refusal),
+            };
+        }
         match map.prepare(message, &context) {
             Ok(mapping::Outcome::Send(_)) => deliver,
             Ok(mapping::Outcome::NotApplicable) => RouteVerdict::NotApplicable,
@@ -346,7 +393,7 @@ const fn reason(rule: Rule) -> ack::Reason {
 }
 
 /// A missing field is for a person to complete; a code that no table knows waits for the map to be mended.
-fn refused(refusal: &Refusal) -> RouteVerdict {
+pub(super) fn refused(refusal: &Refusal) -> RouteVerdict {
     let (reason, detail) = (refusal.reason().as_str(), refusal.to_string());
     if refusal.unmapped.is_empty() {
         RouteVerdict::Hold { reason, detail }

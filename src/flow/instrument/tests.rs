@@ -50,7 +50,7 @@ impl Bench {
 
     fn record(&self, raw: &str) -> Record {
         let facts = Facts { room_for: Some(Priority::Routine), ..Facts::default() };
-        match decide(&self.understand(raw), &facts, &self.settings.flows) {
+        match decide(&self.understand(raw), &facts, &self.flows) {
             Disposition::Record(record) => record,
             other => panic!("{other:?}"),
         }

@@ -127,15 +127,15 @@ fn another_bed_is_another_pickup_of_the_same_job() {
 fn out_of_bed_for_an_hour_is_not_another_bed() {
     let mut bench = Bench::new();
     bench.hear(&order("NW", "P1", 0));
-    for (trigger, visit) in [
-        ("A09", pv1("3W^12^B^GH").replace("||||||||||||||||V", "||||||||XRAY^1^^GH||||||||V")),
-        ("A09", pv1("XRAY^1^^GH")),
-        ("A02", pv1("XRAY^1^^GH").replace("||||||||||||||||V", "||||||||XRAY^1^^GH||||||||V")),
+    for (minutes, trigger, visit) in [
+        (1, "A09", pv1("3W^12^B^GH").replace("||||||||||||||||V", "||||||||XRAY^1^^GH||||||||V")),
+        (3, "A09", pv1("XRAY^1^^GH")),
+        (5, "A02", pv1("XRAY^1^^GH").replace("||||||||||||||||V", "||||||||XRAY^1^^GH||||||||V")),
     ] {
-        let decided = bench.try_hear(&message(&format!("ADT^{trigger}"), 5, &[PID, &visit])).unwrap();
+        let decided = bench.try_hear(&message(&format!("ADT^{trigger}"), minutes, &[PID, &visit])).unwrap();
         let body = bench.body(&decided);
         assert!(body.contains("currently-at") && body.contains("XRAY") && body.contains("3W"), "{trigger} {body}");
-        let decided = bench.try_hear(&adt("A10", 6, "3W^12^B^GH")).unwrap();
+        let decided = bench.try_hear(&adt("A10", minutes + 1, "3W^12^B^GH")).unwrap();
         let body = bench.body(&decided);
         assert!(!body.contains("XRAY") && body.contains("3W"), "{trigger} {body}");
     }
@@ -213,7 +213,7 @@ fn what_came_too_late_waits_for_a_person_and_a_cancel_never_does() {
     assert_eq!(bench.hear(&adt("A02", 359, "5E^02^A^GH")), []);
     let desk =
         Desk { map: &bench.map, context: bench.context(), policy: &bench.policy, by: By::Person, now: bench.now };
-    let released = release(&bench.known[0], &desk).unwrap();
+    let released = settle(&bench.known[0], Decision::Release, &desk).unwrap();
     assert_eq!(
         released.told.iter().map(|told| (told.verb, told.is_known)).collect::<Vec<_>>(),
         [(Verb::Request, false)]

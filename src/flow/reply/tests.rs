@@ -44,7 +44,7 @@ impl Bench {
     }
 
     fn decide(&self, raw: &str, facts: &Facts) -> Disposition {
-        decide(&self.understand(raw), facts, &self.settings.flows)
+        decide(&self.understand(raw), facts, &self.flows)
     }
 
     fn record(&self, raw: &str) -> Record {
