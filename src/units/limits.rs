@@ -292,3 +292,5 @@ pub const TAP_FLUSH: Duration = Duration::from_millis(300);
 pub const JOB_REPORTS_REMEMBERED_MAX: usize = 256;
 /// Units of one job that have a track of their own.
 pub const JOB_UNITS_MAX: usize = 32;
+/// Jobs that wait for each other in one chain.
+pub const JOB_WAITS_MAX: usize = 32;
