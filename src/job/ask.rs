@@ -4,7 +4,8 @@
 //! ([`ask_tombstone`]), the job lives ([`ask_live`]), the job has ended ([`ask_ended`]).
 //!
 //! Times: an ask is compared with what is known by when it happened; windows (tombstones) run by when it was heard.
-//! What happened at the same time is taken in the order in which it came.
+//! What happened at the same time is taken in the order in which it came. Nothing happened after it was heard: a sender
+//! whose clock is ahead is taken in the order in which it is heard, or one wrong year would outlast all later news.
 
 use super::{
     Ask, Content, Finding, Hold, Identity, Job, OnPlanCancelled, PendingCancel, Policy, Reason, Stamp, State, Step,
@@ -16,28 +17,39 @@ use crate::ids::{self, JobId};
 ///
 /// `who` is the job that the ask is about; it is used when the ask opens it.
 pub fn ask(who: &Identity, known: Option<&Job>, ask: &Ask, at: Stamp, policy: &Policy) -> Option<Step> {
-    let Some(known) = known else { return open(who, ask, at, policy) };
-    if known.is_tombstone() {
-        return ask_tombstone(who, known, ask, at, policy);
+    let is_ahead = at.occurred_at > at.received_at.plus(policy.clock_ahead);
+    let at = Stamp { occurred_at: at.occurred_at.min(at.received_at), ..at };
+    let mut step = match known {
+        None => open(who, ask, at, policy),
+        Some(known) if known.is_tombstone() => ask_tombstone(who, known, ask, at, policy),
+        Some(known) => {
+            let mut turn = Turn::new(known.clone(), at, policy);
+            if known.state().is_terminal() {
+                ask_ended(&mut turn, ask);
+            } else {
+                ask_live(&mut turn, ask);
+            }
+            Some(turn.end(known))
+        }
+    }?;
+    if is_ahead {
+        step.findings.push(Finding::ClockAhead);
     }
-    let mut turn = Turn::new(known.clone(), at, policy);
-    if known.state().is_terminal() {
-        ask_ended(&mut turn, ask);
-    } else {
-        ask_live(&mut turn, ask);
-    }
-    Some(turn.end(known))
+    Some(step)
 }
 
-/// Whether a job that has ended may be followed by a new one: something wants it again that happened after its end.
+/// Whether a job that has ended may be followed by a new one: something wants it again that happened after its end,
+/// and it did not end because the patient died or left otherwise.
 pub fn may_reopen(old: &Job, ask: &Ask, at: Stamp) -> bool {
     let wants = matches!(ask, Ask::Plan(_) | Ask::Request(_) | Ask::Change(_));
     let is_later = old.end().is_some_and(|(_, ended_at)| at.occurred_at > ended_at);
-    wants && is_later && !old.is_tombstone() && old.followed_by.is_none()
+    let is_final = old.called_off.is_some_and(|cancel| cancel.why.is_final());
+    wants && is_later && !is_final && !old.is_tombstone() && old.followed_by.is_none()
 }
 
 /// Opens the job that follows one that has ended (rule 2): the old one, which knows its follower, and the step of the
-/// new one, whose identity is derived from the old one's. None unless it [may be](may_reopen).
+/// new one, whose identity is derived from the old one's. None unless it [may be](may_reopen). Only a person or a rule
+/// of the site calls this: by itself an ask about a job that has ended is a finding.
 pub fn reopen(old: &Job, ask: &Ask, at: Stamp, policy: &Policy) -> Option<(Job, Step)> {
     if !may_reopen(old, ask, at) {
         return None;
@@ -105,7 +117,14 @@ impl<'a> Turn<'a> {
         }
         let stood = hold.stands();
         hold.lifted = Some(at);
-        stood && !hold.stands()
+        let is_lifted = stood && !hold.stands();
+        self.forget_waits();
+        is_lifted
+    }
+
+    /// Forgets what was waited for: this box says so alone and says it once, so there is nothing to compare later.
+    fn forget_waits(&mut self) {
+        self.job.holds.retain(|hold| hold.stands() || !matches!(hold.reason, Reason::WaitsFor(..)));
     }
 
     /// Takes a reason back that stands and is older than this ask.
@@ -116,6 +135,13 @@ impl<'a> Turn<'a> {
                 hold.reason == reason && hold.stands() && hold.held.is_some_and(|held| held.occurred_at < at)
             });
         stands && self.lift(reason)
+    }
+
+    /// Remembers that and why the job is not wanted.
+    fn call_off(&mut self, why: Why) {
+        if !self.job.called_off.is_some_and(|cancel| cancel.why.is_final()) {
+            self.job.called_off = Some(Cancel { why, at: self.at });
+        }
     }
 
     fn end(mut self, before: &Job) -> Step {
@@ -148,6 +174,7 @@ fn open(who: &Identity, ask: &Ask, at: Stamp, policy: &Policy) -> Option<Step> {
         }
         Ask::Cancel(why) => {
             turn.job.cancel = Some(Cancel { why: *why, at });
+            turn.call_off(*why);
             turn.find(Finding::CancelOfUnknown);
         }
         Ask::Update | Ask::Hold(_) | Ask::Resume(_) | Ask::Merge | Ask::Move(_) | Ask::Split => return None,
@@ -160,9 +187,9 @@ fn open(who: &Identity, ask: &Ask, at: Stamp, policy: &Policy) -> Option<Step> {
 /// plan: nobody is sent for a plan.
 fn ask_tombstone(who: &Identity, known: &Job, ask: &Ask, at: Stamp, policy: &Policy) -> Option<Step> {
     let cancel = known.cancel?;
-    let is_remembered = at.received_at.since(cancel.at.received_at) < policy.tombstone;
+    let is_remembered = at.received_at.since(cancel.at.received_at) <= policy.tombstone;
     let is_newer = at.occurred_at > cancel.at.occurred_at;
-    let is_final = matches!(cancel.why, Why::Deceased | Why::NeverRides);
+    let is_final = known.called_off.is_some_and(|cancel| cancel.why.is_final());
     let mut turn = Turn::new(known.clone(), at, policy);
     match ask {
         Ask::Request(_) | Ask::Change(_) if !is_remembered => return open(who, ask, at, policy),
@@ -173,7 +200,10 @@ fn ask_tombstone(who: &Identity, known: &Job, ask: &Ask, at: Stamp, policy: &Pol
             turn.job.wished_again = turn.job.wished_again.max(Some(at));
             turn.find(Finding::Tombstone);
         }
-        Ask::Cancel(_) => turn.find(Finding::Duplicate),
+        Ask::Cancel(why) => {
+            turn.call_off(*why);
+            turn.find(Finding::Duplicate);
+        }
         Ask::Move(group) => turn.job.group = Some(*group),
         Ask::Update | Ask::Hold(_) | Ask::Resume(_) | Ask::Merge | Ask::Split => {}
     }
@@ -216,7 +246,7 @@ fn ask_live(turn: &mut Turn<'_>, ask: &Ask) {
 
 /// Tells a platform that knows the job how it is now; one that does not know it hears it when it is told of the job.
 fn tell_what_is_known(turn: &mut Turn<'_>) {
-    if turn.job.asked_at.is_some() {
+    if turn.job.is_known_there() {
         turn.show();
     }
 }
@@ -225,24 +255,24 @@ fn tell_what_is_known(turn: &mut Turn<'_>) {
 /// wish takes back the holds that say only that there was none.
 fn want(turn: &mut Turn<'_>, wish: Wish, content: Content) {
     let at = turn.at;
-    let mut is_news = content == Content::Changed;
-    if wish > turn.job.wish {
-        turn.job.wish = wish;
-        is_news = true;
-    } else if at.occurred_at < turn.job.wished.occurred_at {
-        turn.find(Finding::OlderThanKnown);
-    } else if !is_news {
-        turn.find(Finding::Duplicate);
-    }
+    let is_more = wish > turn.job.wish;
+    let is_older = at.occurred_at < turn.job.wished.occurred_at;
+    let calls_back = turn.job.pending.is_some_and(|pending| at.occurred_at > pending.at.occurred_at);
+    turn.job.wish = turn.job.wish.max(wish);
     if at.occurred_at > turn.job.wished.occurred_at {
         turn.job.wished = at;
     }
-    is_news |= turn.lift_older(Reason::PlanCancelled);
-    if wish == Wish::Request {
-        is_news |= turn.lift_older(Reason::Discharged);
-    }
-    if is_news {
+    let is_planned_again = turn.lift_older(Reason::PlanCancelled);
+    let is_ordered_after = wish == Wish::Request && turn.lift_older(Reason::Discharged);
+    if is_more || is_planned_again || is_ordered_after || content == Content::Changed {
         turn.show();
+    }
+    if calls_back {
+        turn.find(Finding::CancelInDoubt);
+    } else if is_older && !is_more {
+        turn.find(Finding::OlderThanKnown);
+    } else if turn.tell.is_none() && content == Content::Same && !is_more {
+        turn.find(Finding::Duplicate);
     }
 }
 
@@ -260,7 +290,8 @@ fn discharged(turn: &mut Turn<'_>, content: Content) {
 
 fn hold(turn: &mut Turn<'_>, reason: Reason) {
     if !turn.hold(reason) {
-        return turn.find(Finding::Duplicate);
+        let is_lifted = turn.job.standing().all(|standing| standing != reason);
+        return turn.find(if is_lifted { Finding::OlderThanKnown } else { Finding::Duplicate });
     }
     let state = turn.job.state();
     if state.has_begun() && state < State::OnBoard {
@@ -269,32 +300,36 @@ fn hold(turn: &mut Turn<'_>, reason: Reason) {
     tell_what_is_known(turn);
 }
 
-/// Rule 5: a cancel does what the state still allows.
+/// Rule 5: a cancel does what the state still allows. Before a crew is on its way the job is off; until the patient is
+/// on board the platform is asked; after that it is refused aloud.
 fn cancel(turn: &mut Turn<'_>, why: Why) {
     let (at, state) = (turn.at, turn.job.state());
     if is_of_before(turn) {
         return turn.find(Finding::Duplicate);
     }
+    turn.call_off(why);
+    if state >= State::OnBoard {
+        return turn.find(Finding::CancelTooLate);
+    }
     if at.occurred_at < turn.job.wished.occurred_at && may_be_overtaken(why) {
         return cancel_in_doubt(turn);
     }
-    if why == Why::PlanCancelled && turn.policy.on_plan_cancelled == OnPlanCancelled::Hold && !state.has_begun() {
+    if state.has_begun() {
+        return ask_to_cancel(turn, why);
+    }
+    if why == Why::PlanCancelled && turn.policy.on_plan_cancelled == OnPlanCancelled::Hold {
         return hold(turn, Reason::PlanCancelled);
     }
-    if state >= State::OnBoard {
-        turn.job.refused = Some(Cancel { why, at });
-        return turn.find(Finding::CancelTooLate);
-    }
-    if !state.has_begun() {
-        turn.job.cancel = Some(Cancel { why, at });
-        turn.tell = turn.job.asked_at.map(|_| Tell::Cancel);
-        return;
-    }
+    turn.job.cancel = Some(Cancel { why, at });
+    turn.tell = turn.job.is_known_there().then_some(Tell::Cancel);
+}
+
+fn ask_to_cancel(turn: &mut Turn<'_>, why: Why) {
     if turn.job.pending.is_some() {
         return turn.find(Finding::Duplicate);
     }
-    turn.job.pending = Some(PendingCancel { why, at, paged_at: None });
-    turn.tell = Some(if turn.job.asked_at.is_some() { Tell::AskToCancel } else { Tell::Cancel });
+    turn.job.pending = Some(PendingCancel { why, at: turn.at, paged_at: None });
+    turn.tell = Some(Tell::AskToCancel);
 }
 
 /// Whether a cancel is one of the job that this one follows.
@@ -332,8 +367,11 @@ fn ask_ended(turn: &mut Turn<'_>, ask: &Ask) {
             turn.job.wished_again = Some(turn.at);
             turn.find(Finding::AfterEnd);
         }
-        Ask::Cancel(_) if turn.job.state() == State::Cancelled => turn.find(Finding::Duplicate),
-        Ask::Cancel(_) => turn.find(Finding::AfterEnd),
+        Ask::Cancel(why) => {
+            let is_off = turn.job.state() == State::Cancelled;
+            turn.find(if is_off { Finding::Duplicate } else { Finding::AfterEnd });
+            turn.call_off(*why);
+        }
         Ask::Move(group) => turn.job.group = Some(*group),
         Ask::Discharged(_) | Ask::Update | Ask::Hold(_) | Ask::Resume(_) | Ask::Merge | Ask::Split => {}
     }

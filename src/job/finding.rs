@@ -38,7 +38,7 @@ pub enum Finding {
     EndCorrected,
     /// The patient is on board: the cancel was refused (rule 5).
     CancelTooLate,
-    /// The cancel is older than the wish it meets: put on hold for a person.
+    /// A cancel and a wish contradict each other by their times: which of both holds, a person decides.
     CancelInDoubt,
     /// Nobody confirmed the cancel in time (rule 5).
     CancelUnanswered,

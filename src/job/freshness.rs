@@ -7,11 +7,12 @@
 //! | F2 | up to 24 h | a person releases it |
 //! | F3 | above | is reported only |
 //!
-//! Cancels, holds and merges are never blocked: the older they are, the more urgent.
+//! Cancels, holds, merges and news about a job that is wanted already are never blocked: the older they are, the more
+//! urgent.
 
 use std::time::Duration;
 
-use super::{Ask, Policy, Stamp};
+use super::{Ask, Finding, Job, Policy, Wish};
 use crate::units::Timestamp;
 
 /// How old an ask is.
@@ -87,16 +88,43 @@ pub enum Allowed {
     Report,
 }
 
-/// What may be done at `now` with an ask of that time.
-pub fn allows(ask: &Ask, at: Stamp, now: Timestamp, window: Window, policy: &Policy) -> (Class, Allowed) {
-    let class = Class::of(now.since(at.occurred_at), policy);
-    let is_wish = matches!(ask, Ask::Plan(_) | Ask::Request(_) | Ask::Change(_) | Ask::Discharged(_));
+impl Allowed {
+    /// What is to be noticed about it.
+    pub const fn finding(self) -> Option<Finding> {
+        match self {
+            Self::Go => None,
+            Self::GoFlagged | Self::Release | Self::Report => Some(Finding::Stale),
+        }
+    }
+}
+
+/// What may be done at `now` with an ask about `known` that happened at `occurred_at`.
+pub fn allows(
+    ask: &Ask,
+    known: Option<&Job>,
+    occurred_at: Timestamp,
+    now: Timestamp,
+    window: Window,
+    policy: &Policy,
+) -> (Class, Allowed) {
+    let class = Class::of(now.since(occurred_at), policy);
     let allowed = match (class, window) {
-        _ if !is_wish => Allowed::Go,
+        _ if !is_new_wish(ask, known) => Allowed::Go,
         (Class::F0, _) => Allowed::Go,
         (Class::F1, Window::Ahead) => Allowed::GoFlagged,
         (Class::F1 | Class::F2, _) => Allowed::Release,
         (Class::F3, _) => Allowed::Report,
     };
     (class, allowed)
+}
+
+/// Whether an ask would have something sent for that was not wanted before. News about a job that is wanted already
+/// must not wait, however old: it may be where the patient is. A discharge alone sends nobody.
+fn is_new_wish(ask: &Ask, known: Option<&Job>) -> bool {
+    let known = known.filter(|job| !job.is_tombstone()).map(|job| job.wish);
+    match ask {
+        Ask::Plan(_) => known.is_none(),
+        Ask::Request(_) | Ask::Change(_) => known != Some(Wish::Request),
+        _ => false,
+    }
 }

@@ -5,14 +5,14 @@
 //!
 //! ```text
 //!  who it is       id, kind, group, follows, followed_by
-//!  what is wanted  wish, wished, holds, cancel, pending
+//!  what is wanted  wish, wished, holds, cancel, pending, called_off
 //!  what happened   reached (job), tracks (per unit), heard (to know repeats)      all of them joins: order is nothing
 //!  what was told   asked_at, told, revision
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::{
     Finding, Kind, Plans, Policy, Reason, State, TaskStatus, Why,
@@ -197,6 +197,7 @@ impl Shown {
 #[serde(deny_unknown_fields)]
 pub struct Job {
     /// The form of this record.
+    #[serde(deserialize_with = "known_form")]
     pub form: u32,
     /// Its identity.
     pub id: JobId,
@@ -230,9 +231,9 @@ pub struct Job {
     /// The cancel that the platform was asked for.
     #[serde(default)]
     pub pending: Option<PendingCancel>,
-    /// The last cancel that came too late.
+    /// The newest cancel that was said, whatever came of it; one that is final stays.
     #[serde(default)]
-    pub refused: Option<Cancel>,
+    pub called_off: Option<Cancel>,
     /// The earliest proof of each state of the job as a whole.
     #[serde(default)]
     pub reached: BTreeMap<State, Fact>,
@@ -294,7 +295,7 @@ impl Job {
             holds: Vec::new(),
             cancel: None,
             pending: None,
-            refused: None,
+            called_off: None,
             reached: BTreeMap::new(),
             tracks: BTreeMap::new(),
             heard: BTreeSet::new(),
@@ -360,19 +361,25 @@ impl Job {
         self.holds.iter().filter(|hold| hold.stands()).map(|hold| hold.reason)
     }
 
-    /// Whether it was called off before the platform heard of it: nothing but the memory of a cancel.
-    pub fn is_tombstone(&self) -> bool {
-        self.asked_at.is_none() && self.state() == State::Cancelled
+    /// Whether the platform may know it: it was to be told, or it spoke of it itself.
+    pub fn is_known_there(&self) -> bool {
+        self.asked_at.is_some() || !self.heard.is_empty()
     }
 
-    /// The states below the one it is in that nothing proves (rule 3).
+    /// Whether it was called off before the platform heard of it: nothing but the memory of a cancel.
+    pub fn is_tombstone(&self) -> bool {
+        !self.is_known_there() && self.cancel.is_some()
+    }
+
+    /// The states of the ride that were passed and that nothing proves (rule 3). Who offers and accepts it, and how, is
+    /// the platform's business; gaps count from the unit on.
     pub fn gaps(&self) -> Vec<State> {
-        let progress = self.progress();
-        let proven = |state: &State| {
-            self.reached.contains_key(state) || self.tracks.values().any(|track| track.reached.contains_key(state))
+        let passed = match self.state() {
+            State::Completed => State::Completed,
+            _ => self.progress(),
         };
-        let first = State::Requested;
-        State::ALL.into_iter().filter(|state| (first..progress).contains(state) && !proven(state)).collect()
+        let is_gap = |state: &State| *state >= State::Assigned && *state < passed && self.reached_at(*state).is_none();
+        State::ALL.into_iter().filter(is_gap).collect()
     }
 
     /// When a state was reached first, over the job and all its units.
@@ -381,9 +388,10 @@ impl Job {
         self.reached.get(&state).into_iter().chain(by_units).map(|fact| fact.occurred_at).min()
     }
 
-    /// Whether a crew was on its way and every unit has been taken off since.
+    /// Whether it had a unit and has none any more, although it goes on.
     pub fn is_left_alone(&self) -> bool {
-        !self.state().is_terminal() && !self.tracks.is_empty() && !self.tracks.values().any(Track::is_at_work)
+        let had_one = self.progress() >= State::Assigned && !self.tracks.is_empty();
+        had_one && !self.state().is_terminal() && !self.tracks.values().any(Track::is_at_work)
     }
 
     /// The units that are at work on it.
@@ -396,7 +404,7 @@ impl Job {
 
     /// What the platform has to be told after a change of what it is shown.
     pub(super) fn news(&self, policy: &Policy) -> Option<Tell> {
-        if self.asked_at.is_some() {
+        if self.is_known_there() {
             return Some(Tell::Update);
         }
         let kept_back = self.standing().any(Reason::keeps_back);
@@ -413,4 +421,13 @@ impl Job {
             self.asked_at = Some(now);
         }
     }
+}
+
+/// A newer form is refused: what it says may matter.
+fn known_form<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let form = u32::deserialize(deserializer)?;
+    if form > Job::FORM {
+        return Err(de::Error::custom(format_args!("expected a job of form {} or less, found form {form}", Job::FORM)));
+    }
+    Ok(form)
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Fact, Finding, Job, Policy, Stamp, State, Step, record::Heard, unit};
+use super::{Fact, Finding, Heard, Job, Policy, Stamp, State, Step, Wish, unit};
 use crate::units::{Timestamp, limits};
 
 /// What a source says.
@@ -45,12 +45,12 @@ pub fn report(known: &Job, report: &Report, now: Timestamp, policy: &Policy) -> 
     }
     step.job.heard_at = step.job.heard_at.max(Some(report.received_at));
     step.job.unknown_since = None;
-    // Rule 4: the same source, unit, status and time is the same report.
+    join(&mut step.job, report);
+    // Rule 4: the same source, unit, status and time is the same report; it proves nothing new.
     if !remember(&mut step.job, report) {
         step.findings.push(Finding::Duplicate);
         return step;
     }
-    join(&mut step.job, report);
     step.job.changed_at = step.job.changed_at.max(now);
     settle_cancel(&mut step);
     notice(known, report, &mut step);
@@ -138,50 +138,62 @@ fn earliest(reached: &mut BTreeMap<State, Fact>, state: State, fact: Fact) {
 
 /// A cancel that was asked for is settled by any end, and by the patient being on board.
 fn settle_cancel(step: &mut Step) {
-    let Some(pending) = step.job.pending else { return };
+    if step.job.pending.is_none() {
+        return;
+    }
     let state = step.job.state();
     if state.is_terminal() {
         step.job.pending = None;
     } else if state >= State::OnBoard {
         step.job.pending = None;
-        step.job.refused = Some(super::record::Cancel { why: pending.why, at: pending.at });
         step.findings.push(Finding::CancelTooLate);
     }
 }
 
 /// What should be noticed about a report that was joined.
 fn notice(before: &Job, report: &Report, step: &mut Step) {
-    let (was, is) = (before.state(), step.job.state());
-    let unit::Means::Reached(said) = meaning(report) else {
-        if step.job.is_left_alone() && !before.is_left_alone() {
-            step.findings.push(Finding::NobodyComing);
-        }
-        return;
+    let said = match meaning(report) {
+        unit::Means::Reached(state) => Some(state),
+        unit::Means::Released | unit::Means::Nothing => None,
     };
-    let findings = &mut step.findings;
-    if let Some((end, ended_at)) = before.end() {
-        findings.push(if is == end { Finding::ReportAfterEnd } else { Finding::EndCorrected });
-        let confirmed = before.reached.contains_key(&State::Cancelled);
-        let moves = !said.is_terminal() && said >= State::EnRoute;
-        if is == State::Cancelled && moves && (!confirmed || report.occurred_at > ended_at) {
-            findings.push(Finding::MovingAlthoughCancelled);
-        }
-        return;
+    match before.end() {
+        Some(end) => notice_after_end(before, end, report, said, step),
+        None => notice_living(before, report, said, step),
     }
-    if is > State::Completed {
-        findings.push(Finding::JobLost);
-        return;
+}
+
+/// The job had ended. That a crew moves for a job that was called off is a matter of minutes: unless the platform has
+/// confirmed the cancel and the report is of the time before.
+fn notice_after_end(before: &Job, end: (State, Timestamp), report: &Report, said: Option<State>, step: &mut Step) {
+    let is = step.job.state();
+    step.findings.push(if is == end.0 { Finding::ReportAfterEnd } else { Finding::EndCorrected });
+    let is_confirmed = before.reached.contains_key(&State::Cancelled);
+    let moves = said.is_some_and(State::has_begun);
+    if is == State::Cancelled && moves && (!is_confirmed || report.occurred_at > end.1) {
+        step.findings.push(Finding::MovingAlthoughCancelled);
     }
-    if step.job.gaps().len() > before.gaps().len() {
-        findings.push(Finding::Gap);
+}
+
+fn notice_living(before: &Job, report: &Report, said: Option<State>, step: &mut Step) {
+    let (was, is) = (before.state(), step.job.state());
+    let mut find = |finding| step.findings.push(finding);
+    if is > State::Completed && before.pending.is_none() {
+        find(Finding::JobLost);
     }
-    if said < was {
-        let newest = before.reached_at(was);
-        let is_later = newest.is_some_and(|newest| report.occurred_at > newest);
-        findings.push(if is_later { Finding::Backwards } else { Finding::OlderThanKnown });
+    if step.job.gaps().iter().any(|gap| !before.gaps().contains(gap)) {
+        find(Finding::Gap);
     }
-    let unwanted = before.hold().is_some() || before.wish == super::Wish::Plan;
-    if unwanted && !was.has_begun() && is.has_begun() {
-        findings.push(Finding::MovingAlthoughHeld);
+    if let Some(said) = said
+        && said < was
+    {
+        let is_later = before.reached_at(was).is_some_and(|newest| report.occurred_at > newest);
+        find(if is_later { Finding::Backwards } else { Finding::OlderThanKnown });
+    }
+    let is_unwanted = before.hold().is_some() || before.wish == Wish::Plan;
+    if is_unwanted && !was.has_begun() && is.has_begun() {
+        find(Finding::MovingAlthoughHeld);
+    }
+    if step.job.is_left_alone() && !before.is_left_alone() {
+        find(Finding::NobodyComing);
     }
 }

@@ -107,6 +107,11 @@ impl Why {
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|why| why.as_str() == name)
     }
+
+    /// Whether nothing that is planned later brings the job back.
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Deceased | Self::NeverRides)
+    }
 }
 
 /// Why a job is on hold. Several may stand at once; the first in this order is the one that is shown.

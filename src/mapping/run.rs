@@ -90,7 +90,8 @@ impl<'r, 'm> Run<'r, 'm> {
     /// Translates the event into `bundle`. The job is given even where the event is refused.
     pub(super) fn apply(mut self, trigger: &Trigger, bundle: &mut Bundle) -> Result<Ran, Refusal> {
         match self.decide(trigger) {
-            Some(Verb::Ignore) => return Ok(Ran::NotApplicable),
+            // Without its jobs it says nothing.
+            Some(verb) if verb == Verb::Ignore || verb.needs_a_job() => return Ok(Ran::NotApplicable),
             Some(verb) => self.verb = verb,
             None => return Err(self.refusal),
         }

@@ -300,3 +300,5 @@ pub const JOB_UNITS_MAX: usize = 32;
 pub const JOBS_OF_MESSAGE_MAX: usize = 64;
 /// Names, and identifiers of its patient, that one job is found by, each.
 pub const JOB_KEYS_MAX: usize = 64;
+/// Jobs that wait for each other in one chain.
+pub const JOB_WAITS_MAX: usize = 32;

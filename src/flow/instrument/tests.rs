@@ -11,14 +11,13 @@ use crate::{
     flow::{Disposition, Facts, Outcome as Standing, Record, Verdict, decide},
     hl7::Index,
     mapping::Registry,
-    settings::{self, Known, Priority, Settings},
+    settings::{self, Known, Priority},
 };
 
 const SITE: &str = include_str!("../../../config/sites/loopback/gurney.toml");
 const NOW: Timestamp = Timestamp(1_795_348_800_000);
 
 struct Bench {
-    settings: Settings,
     flows: Flows,
     link: usize,
 }
@@ -41,7 +40,7 @@ impl Bench {
         let settings = settings::read(&files, &known).unwrap_or_else(|faults| panic!("{faults}")).settings;
         let flows = Flows::new(&settings, Arc::new(Registry::builtin().unwrap()));
         let link = settings.links.iter().position(|link| link.name.as_str() == "device").unwrap();
-        Self { settings, flows, link }
+        Self { flows, link }
     }
 
     fn understand(&self, raw: &str) -> Understood {
