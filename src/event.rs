@@ -15,10 +15,12 @@ use crate::{
     phi::Phi,
 };
 
+mod element;
 mod scope;
 mod time;
 mod types;
 
+pub use element::Element;
 pub use scope::{Part, Scope};
 pub use time::{Clock, When, instant_text};
 pub use types::{Address, Authority, Coded, Coding, Identifier, PersonName, Phone, Place, part, plain, read_authority};

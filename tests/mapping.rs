@@ -345,13 +345,13 @@ fn reports_faults_of_maps_and_tables_with_their_place() {
     let builtin = include_str!("../config/maps/transport@1.toml");
     let broken = builtin
         .replacen("version     = 1", "version     = 2", 1)
-        .replacen("PV1-15 via v2-0009.mobility", "PV1-15 via v2-0009.mobillity", 1)
+        .replacen("PID-8 via v2-0001.gender", "PID-8 via v2-0001.gendre", 1)
         .replacen("\"PID-5[1]\"", "\"PID5\"", 1)
         .replacen("refer = [\"Pickup\"]", "refer = [\"Pikcup\"]", 1);
     let faults = Registry::with(&[("mine.toml", &broken)]).unwrap_err();
     let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
     assert_eq!(faults.len(), 3, "{texts:?}");
-    for (line, expected) in [("PID5", "expected"), ("Pikcup", "no resource"), ("mobillity", "no column")] {
+    for (line, expected) in [("PID5", "expected"), ("Pikcup", "no resource"), ("gendre", "did you mean `gender`")] {
         let line = broken.lines().position(|text| text.contains(line)).unwrap() + 1;
         let fault = faults.iter().find(|fault| fault.line == line).unwrap();
         assert!(fault.text.contains(expected) && fault.column > 5, "{fault}");

@@ -168,10 +168,10 @@ impl<'r, 'm> Run<'r, 'm> {
                 event::Identifier::read_ei(from, charset).map(|number| self.identifier(&number, &label.name, kind))
             }
             Shape::Quantity => self.quantity(source, part),
-            Shape::Detail => self.detail(row, part),
+            Shape::Detail => self.detail(row, source, part),
             Shape::PlaceText => place::line(&Place::read(from, charset)?).map(Node::from),
             Shape::Note => note(&event::plain(from.value(), charset)?),
-            Shape::CodedNote => note(&self.words(part)?),
+            Shape::CodedNote => note(&source.words(part, charset)?),
             Shape::Concept | Shape::ConceptKept => {
                 let coded = Coded::read(from, charset)?;
                 Some(self.original(&coded, None).into())
