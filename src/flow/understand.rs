@@ -17,8 +17,8 @@ use crate::{
         continuation::{place, unfold},
         profile::{Findings, Level, Profile, Profiles, Rule, validate},
     },
-    mapping::{self, Map, Refusal, Registry},
-    settings::{AckAfter, Content, Flow, Link, Mapping, Settings, Unrouted},
+    mapping::{self, Map, Refusal, Registry, STANDARD},
+    settings::{AckAfter, Content, DialectRef, Flow, Link, Mapping, Settings, Unrouted},
     units::Timestamp,
 };
 
@@ -30,6 +30,7 @@ pub struct Flows {
     manners: Vec<Manners>,
     zones: Vec<TimeZone>,
     charsets: Vec<Option<Encoding>>,
+    dialects: Vec<DialectRef>,
     pub(super) contents: Vec<Content>,
     frames: Vec<usize>,
     maps: Vec<Option<Arc<Map>>>,
@@ -59,7 +60,8 @@ impl Flows {
             flows: settings.flows.clone(),
             by_link: (0..settings.links.len()).map(of_link).collect(),
             manners: settings.links.iter().enumerate().map(manners).collect(),
-            maps: settings.flows.iter().map(|flow| map_of(&registry, &flow.mapping)).collect(),
+            maps: settings.flows.iter().map(|flow| map_of(&registry, flow, settings.links.get(flow.from))).collect(),
+            dialects: settings.links.iter().map(|link| link.dialect.clone()).collect(),
             profiles: vec![None; settings.links.len()],
             registry,
             site: settings.site.clone(),
@@ -117,7 +119,8 @@ impl Flows {
         content_hash: [u8; 32],
     ) -> Option<Vec<u8>> {
         let (name, version) = mapping.rsplit_once('@')?;
-        let map = self.registry.get(name, version.parse().ok()?)?;
+        let dialect = link.and_then(|link| self.dialects.get(link));
+        let map = self.registry.get_for(name, version.parse().ok()?, spoken(dialect))?;
         let text = Text::of(raw, link.and_then(|link| self.charset(link)));
         let mut index = Index::default();
         let unfolded = unfolded(text.bytes(), &mut index).ok()?;
@@ -355,11 +358,19 @@ fn refused(refusal: &Refusal) -> RouteVerdict {
     }
 }
 
-fn map_of(registry: &Registry, mapping: &Mapping) -> Option<Arc<Map>> {
-    match mapping {
+/// The map of a flow, for the dialect of the link that it takes messages from.
+fn map_of(registry: &Registry, flow: &Flow, link: Option<&Link>) -> Option<Arc<Map>> {
+    match &flow.mapping {
         Mapping::Raw => None,
-        Mapping::Map { name, version } => registry.get(name, *version).cloned(),
+        Mapping::Map { name, version } => {
+            registry.get_for(name, *version, spoken(link.map(|link| &link.dialect))).cloned()
+        }
     }
+}
+
+/// The name and version of a dialect; that of a link which is no longer configured is the standard one.
+fn spoken(dialect: Option<&DialectRef>) -> (&str, u32) {
+    dialect.map_or(STANDARD, |dialect| (&dialect.name, dialect.version))
 }
 
 /// Messages about one patient keep their order; without a patient, those of one visit; without either, those of the link.
