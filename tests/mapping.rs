@@ -6,9 +6,8 @@
 use std::{fs, path::Path, sync::LazyLock};
 
 use gurney::{
-    event::{Event, scopes},
     hl7::Index,
-    mapping::{Context, Map, Outcome, Prepared, Reason, Refusal, Registry, Verb},
+    mapping::{Context, Map, Outcome, Prepared, Reason, Refusal, Registry, STANDARD, Verb},
     sim::{
         ehr::{Dialect, Generator, Kind, Profile},
         platform::Store,
@@ -384,7 +383,7 @@ fn reads_every_message_of_the_corpus_as_events() {
         let index = Index::of(&raw).unwrap();
         let message = index.message(&raw);
         let charset = message.charset(None);
-        let events = Event::read(&scopes(message, &charset), &ZONE);
+        let events = REGISTRY.dialect(STANDARD.0, STANDARD.1).unwrap().events(message, &charset, &ZONE);
         assert!(!events.is_empty() && events.iter().all(|event| event.time.is_some()), "{name}");
         let debug = format!("{events:?}");
         assert!(!debug.contains("Quill") && !debug.contains("4711"), "{name}");

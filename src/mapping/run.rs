@@ -232,7 +232,7 @@ impl<'r, 'm> Run<'r, 'm> {
 
     /// All values at a source.
     fn parts(&self, source: &Source) -> Vec<Part<'m>> {
-        source.parts(&self.scope, &self.answers, &self.map.compiled.question)
+        source.parts(&self.scope, &self.answers, Some(&self.map.compiled.question))
     }
 
     // ------------------------------------------------------------ faults

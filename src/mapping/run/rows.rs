@@ -96,7 +96,7 @@ impl<'r, 'm> Run<'r, 'm> {
         }
         let single = match row.with {
             Shape::Reference => self.refer(row),
-            Shape::EventTime => event::time(&self.scope, self.context.zone).map(|when| text(when.date_time())),
+            Shape::EventTime => event::message_time(&self.scope, self.context.zone).map(|when| text(when.date_time())),
             Shape::Received => event::instant_text(self.context.received_at).map(Node::from),
             Shape::MessageHash => {
                 let identity = Identity::own("message-sha256", hex(&self.context.source_hash));

@@ -27,9 +27,9 @@ impl<'r, 'm> Answers<'r, 'm> {
         Self { read }
     }
 
-    fn to<'s>(&'s self, name: &'s str, asked: &Via) -> impl Iterator<Item = Segment<'m>> + use<'s, 'r, 'm> {
+    fn to(&self, name: &str, asked: &Via) -> Vec<Segment<'m>> {
         let by = self.read.iter().find(|(via, _)| via.is(asked)).map(|(_, answers)| answers);
-        by.into_iter().flatten().filter(move |(asks, _)| ***asks == *name).map(|(_, segment)| *segment)
+        by.into_iter().flatten().filter(|(asks, _)| ***asks == *name).map(|(_, segment)| *segment).collect()
     }
 }
 
@@ -49,12 +49,12 @@ impl Source {
         &self,
         scope: &Scope<'m>,
         answers: &Answers<'_, 'm>,
-        questions: &Via,
+        questions: Option<&Via>,
     ) -> Vec<Part<'m>> {
         let parts = match &self.place {
             SourcePlace::Path(path) => scope.parts(path).collect(),
             SourcePlace::Answer(name) => {
-                let parts = self.answers_to(name, answers, questions).flat_map(|segment| {
+                let parts = self.answers_to(name, answers, questions).into_iter().flat_map(|segment| {
                     segment.field(5).repetitions().map(move |repetition| Part { segment, repetition })
                 });
                 parts.filter(|part| part.repetition.value().is_present()).collect()
@@ -67,7 +67,12 @@ impl Source {
     }
 
     /// Whether the sender deleted a value that stands here.
-    pub(in crate::mapping) fn is_deleted(&self, scope: &Scope<'_>, answers: &Answers<'_, '_>, questions: &Via) -> bool {
+    pub(in crate::mapping) fn is_deleted(
+        &self,
+        scope: &Scope<'_>,
+        answers: &Answers<'_, '_>,
+        questions: Option<&Via>,
+    ) -> bool {
         match &self.place {
             SourcePlace::Path(path) => {
                 let chosen = |segment: &Segment<'_>| match self.narrow.as_deref() {
@@ -77,19 +82,14 @@ impl Source {
                 scope.segments(path.segment()).any(|segment| chosen(&segment) && segment.value(path) == Value::Null)
             }
             SourcePlace::Answer(name) => {
-                self.answers_to(name, answers, questions).any(|segment| segment.field(5).value() == Value::Null)
+                self.answers_to(name, answers, questions).iter().any(|segment| segment.field(5).value() == Value::Null)
             }
         }
     }
 
-    fn answers_to<'s, 'm>(
-        &'s self,
-        name: &'s str,
-        answers: &'s Answers<'_, 'm>,
-        questions: &Via,
-    ) -> impl Iterator<Item = Segment<'m>> + use<'s, 'm> {
+    fn answers_to<'m>(&self, name: &str, answers: &Answers<'_, 'm>, questions: Option<&Via>) -> Vec<Segment<'m>> {
         let own = self.home.as_ref().and_then(|home| home.questions.as_ref());
-        answers.to(name, own.unwrap_or(questions))
+        own.or(questions).map_or_else(Vec::new, |asked| answers.to(name, asked))
     }
 
     /// Its value as a code.
