@@ -17,7 +17,8 @@
 //! why  = "the ride form writes its own segment"
 //!
 //! [element.oxygen]
-//! first = ["ZTR-5 unit L/min"]             # before what is inherited
+//! first = ["ZTR-5 unit L/min"]             # before what is inherited; a place named anew, perhaps with another
+//!                                          # table, takes the place of the inherited one
 //! why   = "flow in L/min, agreed with the sender"
 //! ```
 //! The places of an element are asked in their order and the first that speaks is taken. Maps ask for elements
@@ -235,7 +236,13 @@ impl Builder<'_, '_> {
                 self.faults.add(text.span(), "expected `from` or `first`; from = [] says that it never comes");
                 Vec::new()
             }
-            None => self.sources(first, asked).into_iter().chain(inherited).collect(),
+            None => {
+                let mut sources = self.sources(first, asked);
+                let mut inherited = inherited;
+                inherited.retain(|source| !sources.iter().any(|own| own.shown == source.shown));
+                sources.extend(inherited);
+                sources
+            }
         }
     }
 
