@@ -173,6 +173,32 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_790_000_000_000);
 
     #[test]
+    fn loads_the_dialects_of_the_site_and_tells_their_faults() {
+        let folder = tempfile::tempdir().unwrap();
+        let (main, dialects) = (folder.path().join("gurney.toml"), folder.path().join("dialects"));
+        let text = MINIMAL.replacen("[gurney]", &format!("[gurney]\ndialects = \"{}\"", dialects.display()), 1);
+        let of_link = |dialect: &str| text.replacen("[mllp.ehr]", &format!("[mllp.ehr]\ndialect = \"{dialect}\""), 1);
+        fs::create_dir(&dialects).unwrap();
+        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/dialects/examples");
+        for name in ["tables.toml", "harbor@1.toml", "lakeside@1.toml", "summit@1.toml"] {
+            fs::copy(examples.join(name), dialects.join(name)).unwrap();
+        }
+        fs::write(&main, of_link("harbor@1")).unwrap();
+        let loaded = load(&main, NOW).unwrap();
+        assert_eq!(loaded.checked.settings.links.first().unwrap().dialect.name, "harbor");
+        assert_eq!(loaded.registry.dialects().count(), 4);
+
+        fs::write(&main, of_link("harbour@1")).unwrap();
+        assert!(load(&main, NOW).unwrap_err().to_string().contains("there is no dialect `harbour@1`"));
+
+        let file = dialects.join("harbor@1.toml");
+        let broken = fs::read_to_string(&file).unwrap().replacen("[element.oxygen]", "[element.oxigen]", 1);
+        fs::write(&file, broken).unwrap();
+        let told = load(&main, NOW).unwrap_err().to_string();
+        assert!(told.contains("harbor@1.toml:34:1: there is no element `oxigen`; did you mean `oxygen`?"), "{told}");
+    }
+
+    #[test]
     fn loads_the_file_and_its_folder() {
         let folder = tempfile::tempdir().unwrap();
         let main = folder.path().join("gurney.toml");

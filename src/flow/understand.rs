@@ -420,3 +420,6 @@ fn fingerprint(message: &Message<'_>) -> Option<i64> {
     }
     Some(short_hash(&[message.sending_application(), message.sending_facility(), control_id]).cast_signed())
 }
+
+#[cfg(test)]
+mod tests;

@@ -258,11 +258,19 @@ fn never_lowers_what_any_place_of_a_dialect_asks_for() {
         assert!(matches!(prepare(dialect, &ambulance.say(dialect)), Ok(Outcome::Send(_))), "{dialect}");
         // The ward says more than the order, in a place that the dialect inherits.
         let ward = Ride { level: 2, ..Ride::usual() };
-        let raw = ward.say(dialect).replace("V8801^^^GH^VN", "V8801^^^GH^VN").replace("|GH||||", "|GH||||");
-        let raw = raw.replace("PV1|1|I|3W^12^B^GH||||||||||||||||V8801", "PV1|1|I|3W^12^B^GH||||||||||||A3||||V8801");
+        let raw = ward
+            .say(dialect)
+            .replace("PV1|1|I|3W^12^B^GH||||||||||||||||V8801", "PV1|1|I|3W^12^B^GH||||||||||||A3||||V8801");
         let refusal = prepare(dialect, &raw).unwrap_err();
         assert_eq!(refusal.contradictory.len(), 1, "{dialect}: {refusal}");
         assert_eq!(&*refusal.contradictory[0].1, "PV1-15", "{dialect}");
+        // Two places speak of the vehicle, and the first asks for less.
+        if dialect != "standard" {
+            let raw = Ride::usual().say(dialect).replace("TRANSPORT^Patient transport^L", "CCT^Critical^L");
+            let refusal = prepare(dialect, &raw).unwrap_err();
+            assert_eq!(refusal.contradictory.len(), 1, "{dialect}: {refusal}");
+            assert_eq!(&*refusal.contradictory[0].1, "OBR-4", "{dialect}");
+        }
         // Nothing says how the patient goes: the ordered vehicle does.
         let silent = Ride { mobility: 0, ..Ride::usual() };
         assert_eq!(event(dialect, &silent.say(dialect)).needs.mobility, told("wheelchair"), "{dialect}");

@@ -111,6 +111,10 @@ impl<'r, 'm> Run<'r, 'm> {
                 clean(if self.facility.is_empty() { self.context.site } else { &self.facility }).map(Node::from)
             }
             Shape::Period => self.period(row),
+            Shape::ConceptKept if row.rising => match self.highest(row) {
+                Some(node) => Some(node),
+                None => return self.first_spoken(row),
+            },
             _ if row.rising => self.highest(row),
             _ => return self.first_spoken(row),
         };
