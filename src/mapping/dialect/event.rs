@@ -11,7 +11,7 @@ use super::Dialect;
 use crate::{
     event::{self, Coded, Element, Event, Given, NamedPlace, Needs, Part, Scope, When},
     fhir::clean,
-    hl7::Message,
+    hl7::{Charset, Message},
     mapping::{
         place::{self, Spot},
         source::{Answers, Source, SourcePlace, Via},
@@ -27,7 +27,7 @@ impl Dialect {
     }
 
     /// The events of a message, as [`event::scopes`] cuts it.
-    pub fn events(&self, message: Message<'_>, charset: &crate::hl7::Charset, zone: &TimeZone) -> Vec<Event> {
+    pub fn events(&self, message: Message<'_>, charset: &Charset, zone: &TimeZone) -> Vec<Event> {
         event::scopes(message, charset).iter().map(|scope| self.event(scope, zone)).collect()
     }
 
@@ -240,5 +240,5 @@ fn words(text: &str) -> NamedPlace {
 /// A place that a table gives a code of its own.
 fn listed(code: &str, coded: &Coded, via: &Via) -> NamedPlace {
     let display = via.table.find(coded.codings()).and_then(|code| code.display.as_deref());
-    NamedPlace { code: code.to_owned(), ..words(display.unwrap_or(coded.words())) }
+    NamedPlace { code: code.to_owned(), ..words(display.unwrap_or_else(|| coded.words())) }
 }

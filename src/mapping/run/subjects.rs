@@ -126,7 +126,7 @@ impl<'m> Run<'_, 'm> {
     /// A place that a table gives a code of its own, in the table's system or else the site's.
     fn listed_spot(&self, via: &Via, meaning: &Arc<str>, coded: &Coded) -> Spot {
         let display = via.table.find(coded.codings()).and_then(|code| code.display.as_deref());
-        let (code, text) = (meaning.to_string(), display.unwrap_or(coded.words()).to_owned());
+        let (code, text) = (meaning.to_string(), display.unwrap_or_else(|| coded.words()).to_owned());
         let first = Coding { code, text, system: String::new() };
         let system = self.coding_system(&first, Some(&via.table));
         Spot::Coded(Coded { first, alternative: None, original_text: String::new() }, system)

@@ -12,8 +12,11 @@ use crate::{
 
 /// The answers of an event, by what the tables of questions call their questions.
 pub(in crate::mapping) struct Answers<'r, 'm> {
-    read: Vec<(&'r Via, Vec<(&'r Arc<str>, Segment<'m>)>)>,
+    read: Vec<(&'r Via, Vec<Answer<'r, 'm>>)>,
 }
+
+/// What a question is called, and the segment that answers it.
+type Answer<'r, 'm> = (&'r Arc<str>, Segment<'m>);
 
 impl<'r, 'm> Answers<'r, 'm> {
     /// Reads all OBX of an event by each table of `questions`.
@@ -33,7 +36,7 @@ impl<'r, 'm> Answers<'r, 'm> {
     }
 }
 
-fn answers_by<'r, 'm>(scope: &Scope<'m>, via: &'r Via) -> Vec<(&'r Arc<str>, Segment<'m>)> {
+fn answers_by<'r, 'm>(scope: &Scope<'m>, via: &'r Via) -> Vec<Answer<'r, 'm>> {
     let mut answers = Vec::new();
     for segment in scope.segments("OBX") {
         let asked = Coded::read(&segment.field(3).repetition(1), scope.charset());
@@ -135,7 +138,7 @@ impl Source {
     pub(in crate::mapping) fn spot(&self, part: &Part<'_>, charset: &Charset) -> Option<Spot> {
         let from = &part.repetition;
         let form = self.narrow.as_ref().and_then(|narrow| narrow.form);
-        let form = form.or_else(|| answered_form(part)).unwrap_or(match &self.place {
+        let form = form.or_else(|| answered_form(part)).unwrap_or_else(|| match &self.place {
             SourcePlace::Path(path) if path.component().is_none() && !part.segment.is("NTE") => Form::Place,
             _ => Form::Text,
         });
