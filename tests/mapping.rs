@@ -349,11 +349,17 @@ fn reports_faults_of_maps_and_tables_with_their_place() {
         .replacen("version     = 1", "version     = 2", 1)
         .replacen("PID-8 via v2-0001.gender", "PID-8 via v2-0001.gendre", 1)
         .replacen("\"PID-5[1]\"", "\"PID5\"", 1)
+        .replacen("element(priority)", "element(priorty)", 1)
         .replacen("refer = [\"Pickup\"]", "refer = [\"Pikcup\"]", 1);
     let faults = Registry::with(&[("mine.toml", &broken)]).unwrap_err();
     let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
-    assert_eq!(faults.len(), 3, "{texts:?}");
-    for (line, expected) in [("PID5", "expected"), ("Pikcup", "no resource"), ("gendre", "did you mean `gender`")] {
+    assert_eq!(faults.len(), 4, "{texts:?}");
+    for (line, expected) in [
+        ("PID5", "expected"),
+        ("Pikcup", "did you mean `Pickup`"),
+        ("priorty", "did you mean `priority`"),
+        ("gendre", "did you mean `gender`"),
+    ] {
         let line = broken.lines().position(|text| text.contains(line)).unwrap() + 1;
         let fault = faults.iter().find(|fault| fault.line == line).unwrap();
         assert!(fault.text.contains(expected) && fault.column > 5, "{fault}");

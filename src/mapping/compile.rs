@@ -413,12 +413,14 @@ impl Compiler<'_, '_> {
     fn table(&mut self, word: &Word) -> Option<Arc<Table>> {
         let name = word.get_ref().as_str();
         let found = self.tables.get(name).cloned();
-        self.note(word.span(), found.ok_or_else(|| format!("there is no table `{name}`")))
+        let near = || did_you_mean(name, self.tables.keys().map(|known| &**known));
+        self.note(word.span(), found.ok_or_else(|| format!("there is no table `{name}`{}", near())))
     }
 
     fn refer(&mut self, word: &Word) -> Option<usize> {
         let place = self.names.iter().position(|name| **name == **word.get_ref());
-        let result = place.ok_or_else(|| format!("there is no resource `{}` in this map", word.get_ref()));
+        let near = || did_you_mean(word.get_ref(), self.names.iter().map(|known| &**known));
+        let result = place.ok_or_else(|| format!("there is no resource `{}` in this map{}", word.get_ref(), near()));
         self.note(word.span(), result)
     }
 

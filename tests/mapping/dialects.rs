@@ -303,6 +303,14 @@ fn holds_what_is_missing_and_waits_for_a_code_that_no_table_lists() {
         assert!(refusal.unmapped[0].code.reveal().starts_with("SEDAN"));
         let event = event(dialect, &raw);
         assert!(event.needs.unread.iter().any(|unread| &**unread == place), "{place}");
+        let (mobility, to) = (event.needs.mobility.known().is_some(), event.needs.destination.known().is_some());
+        let is_untold = (!mobility, !to, event.needs.level.known().is_none());
+        let expected = (
+            place == "answer(mobility)" || place == "ZTR-3" || place == "OBR-30",
+            place.contains("DEST"),
+            place == "OBR-40",
+        );
+        assert_eq!(is_untold, expected, "{place}");
         for text in [refusal.to_string(), format!("{refusal:?}"), format!("{event:?}")] {
             assert!(!text.contains("SEDAN") && !text.contains("Quill"), "{text}");
         }
@@ -507,6 +515,40 @@ proptest! {
                     prop_assert_eq!(refusal.contradictory.len(), standard.contradictory.len(), "{}", dialect);
                 }
                 (standard, outcome) => prop_assert!(false, "{}: {:?} and {:?}", dialect, standard, outcome),
+            }
+        }
+    }
+
+    #[test]
+    fn never_writes_less_than_any_place_says(
+        form in prop::option::of(0..3_usize),
+        order in prop::option::of(0..3_usize),
+        ward in prop::option::of(0..3_usize),
+        vehicle in 0..4_usize,
+    ) {
+        let ride = Ride { level: vehicle, mobility: form.map_or(0, |form| form + 1), ..Ride::usual() };
+        let order_says = order.map_or("", |order| ["WALK", "WHLC", "CART"][order]);
+        let ward_says = ward.map_or("", |ward| ["A0", "A2", "A3"][ward]);
+        let order_code = format!("TRANSPORT^Patient transport^L{}{order_says}", "|".repeat(26));
+        let raw = ride.say("harbor").replace("TRANSPORT^Patient transport^L", &order_code);
+        let raw = raw.replace("GH||||||||||||||||V8801", &format!("GH||||||||||||{ward_says}||||V8801"));
+        let vehicle_says = [None, Some(1), Some(2), Some(2)][vehicle];
+        let most = [form, order, ward].into_iter().flatten().max();
+        let first = form.or(order).or(ward).or(vehicle_says);
+        match prepare("harbor", &raw) {
+            Ok(outcome) => {
+                let bundle = content(&outcome);
+                let detail = &super::resources(&bundle, "ServiceRequest")[0]["orderDetail"][0]["coding"][0]["code"];
+                let ranks = ["ambulatory", "wheelchair", "stretcher"];
+                let written = ranks.iter().position(|rank| detail == rank);
+                prop_assert_eq!(written, first);
+                prop_assert!(most.is_none_or(|most| written >= Some(most)));
+                prop_assert!(vehicle == 0 || written <= [None, Some(1), Some(2), Some(2)][vehicle]);
+            }
+            Err(refusal) if first.is_none() => prop_assert_eq!(&*refusal.missing[0].what, "mobility"),
+            Err(refusal) => {
+                let is_lowered = most > first || (vehicle == 1 && first > Some(1));
+                prop_assert!(is_lowered && !refusal.contradictory.is_empty(), "{}", refusal);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Reads the canonical event of one scope as its sender's dialect says it.
 //!
-//! Follows the rules of maps: the first place that speaks is taken, a deleted value is no value, a code that no table
-//! lists is not guessed at. What contradicts is the business of the map that asks (`rising`, `at_most`).
+//! Follows the rules of maps: the first place that speaks is taken, a deleted value is no value, and where a code is
+//! in no table the element is absent, whatever later places say. What contradicts is the business of the map that asks (`rising`, `at_most`).
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ impl Dialect {
     /// What stands at the elements alone.
     pub fn needs(&self, scope: &Scope<'_>, zone: &TimeZone) -> Needs {
         let answers = Answers::of(scope, self.questions());
-        let mut reader = Reader { dialect: self, scope, answers, zone, unread: Vec::new() };
+        let mut reader = Reader { dialect: self, scope, answers, zone, unread: Vec::new(), doubts: 0 };
         let mut needs = Needs {
             kind: reader.meaning(Element::Kind),
             level: reader.meaning(Element::Level),
@@ -65,7 +65,8 @@ impl Dialect {
             comments: reader.all_words(&[Element::Comments, Element::TransportComments]),
             unread: Vec::new(),
         };
-        if needs.mobility.known().is_none()
+        if needs.mobility == Given::Absent
+            && !reader.is_in_doubt(Element::Mobility)
             && let Given::Known(mobility) = reader.meaning(Element::ServiceMobility)
         {
             needs.mobility = Given::Known(mobility);
@@ -77,14 +78,14 @@ impl Dialect {
     /// The window alone: its begin and its end.
     pub fn window(&self, scope: &Scope<'_>, zone: &TimeZone) -> (Given<When>, Given<When>) {
         let answers = Answers::of(scope, self.questions());
-        let mut reader = Reader { dialect: self, scope, answers, zone, unread: Vec::new() };
+        let mut reader = Reader { dialect: self, scope, answers, zone, unread: Vec::new(), doubts: 0 };
         (reader.when(Element::Earliest), reader.when(Element::Latest))
     }
 
     /// The destination alone.
     pub fn destination(&self, scope: &Scope<'_>) -> Given<Phi<NamedPlace>> {
         let (answers, zone) = (Answers::of(scope, self.questions()), &TimeZone::UTC);
-        Reader { dialect: self, scope, answers, zone, unread: Vec::new() }.place(Element::Destination)
+        Reader { dialect: self, scope, answers, zone, unread: Vec::new(), doubts: 0 }.place(Element::Destination)
     }
 }
 
@@ -94,6 +95,8 @@ struct Reader<'d, 'm> {
     answers: Answers<'d, 'm>,
     zone: &'d TimeZone,
     unread: Vec<Arc<str>>,
+    /// How often something could not be told.
+    doubts: usize,
 }
 
 /// What a code means to a table.
@@ -114,10 +117,16 @@ impl<'d, 'm> Reader<'d, 'm> {
         mut read: impl FnMut(&mut Self, &'d Source, &Part<'m>) -> Option<T>,
     ) -> Given<T> {
         let sources = self.dialect.places(element);
+        let before = self.doubts;
         for source in sources {
             for part in self.parts(source) {
                 if let Some(value) = read(self, source, &part) {
                     return Given::Known(value);
+                }
+                // What cannot be told is not taken from the next place. Only the kind is, as maps do it: an order code
+                // is unknown only if no other place knows it.
+                if self.doubts > before && element != Element::Kind {
+                    return Given::Absent;
                 }
             }
         }
@@ -208,7 +217,13 @@ impl<'d, 'm> Reader<'d, 'm> {
         }
     }
 
+    /// Whether a place of an element says what cannot be told.
+    fn is_in_doubt(&self, element: Element) -> bool {
+        self.dialect.places(element).iter().any(|source| self.unread.contains(&source.shown))
+    }
+
     fn note(&mut self, source: &Source) {
+        self.doubts = self.doubts.saturating_add(1);
         if !self.unread.contains(&source.shown) {
             self.unread.push(Arc::clone(&source.shown));
         }
