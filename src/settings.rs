@@ -54,6 +54,8 @@ pub struct Known<'a> {
     pub maps: &'a [(&'a str, u32)],
     /// Conformance profiles that are installed: name and version.
     pub profiles: &'a [(&'a str, u32)],
+    /// Dialects that are installed: name and version.
+    pub dialects: &'a [(&'a str, u32)],
     /// The time of the check: accepted risks end.
     pub now: Timestamp,
 }
@@ -80,6 +82,8 @@ pub struct Settings {
     pub maps: Option<PathBuf>,
     /// Folder with further conformance profiles, beside the built-in ones.
     pub profiles: Option<PathBuf>,
+    /// Folder with further dialects, beside the built-in ones.
+    pub dialects: Option<PathBuf>,
     /// The store.
     pub store: Store,
     /// Where messages come from.
@@ -137,6 +141,8 @@ pub struct Link {
     pub batch_ack: BatchAck,
     /// The profile that its messages must keep to, where there is one.
     pub profile: Option<ProfileRef>,
+    /// Where this sender puts what maps ask for.
+    pub dialect: DialectRef,
     /// Time a peer has to complete a frame it began.
     pub frame_timeout: Duration,
     /// How the ends of a message are marked on its streams.
@@ -150,6 +156,15 @@ pub struct Link {
 /// A conformance profile in one version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProfileRef {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: u32,
+}
+
+/// A dialect in one version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DialectRef {
     /// Its name.
     pub name: String,
     /// Its version.

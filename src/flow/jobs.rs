@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Decision;
+use super::{Decision, Flows};
 use crate::{
     event::{Picture, Statement},
     ids::{GroupId, JobId},
@@ -24,7 +24,7 @@ use crate::{
         self, Ask, Content, Finding, Identity, Job, Kind, Policy, Reason, Shown, Stamp, State, Step, Tell, Why, Wish,
         freshness::{Allowed, Window, allows},
     },
-    mapping::{self, JobAsk, Map, Refusal, Told, Verb},
+    mapping::{self, JobAsk, Refusal, Told, Verb},
     units::{Timestamp, limits},
 };
 
@@ -50,6 +50,8 @@ pub struct JobRecord {
     /// The end of the wanted time.
     #[serde(default)]
     pub wanted_until: Option<Timestamp>,
+    /// The link that it was first wanted over: how what is known of it is to be read.
+    pub link: String,
     /// Where it was booked, if a person did so by telephone.
     #[serde(default)]
     pub booked: Option<String>,
@@ -67,6 +69,7 @@ impl JobRecord {
             persons: Vec::new(),
             content: None,
             wanted_until: None,
+            link: String::new(),
             booked: None,
         }
     }
@@ -134,12 +137,37 @@ pub enum By {
 
 /// What is needed to decide.
 pub(super) struct Desk<'a> {
-    pub(super) map: &'a Map,
-    pub(super) context: mapping::Context<'a>,
-    pub(super) policy: &'a Policy,
+    pub(super) flows: &'a Flows,
+    /// The flow's map, as `name@version`.
+    pub(super) mapping: String,
+    /// The link of the message.
+    pub(super) link: String,
+    pub(super) received_at: Timestamp,
+    pub(super) content_hash: [u8; 32],
     pub(super) by: By,
     /// When it is decided: the time of receipt, or of the release.
     pub(super) now: Timestamp,
+}
+
+/// Whether what is told says when it was told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    Now,
+    Whenever,
+}
+
+impl Desk<'_> {
+    fn tell(&self, told: &[Told], when: When) -> Result<mapping::Prepared, Refusal> {
+        let (received_at, hash) = match when {
+            When::Now => (self.received_at, self.content_hash),
+            When::Whenever => (Timestamp(0), [0; 32]),
+        };
+        self.flows.tell(&self.mapping, told, received_at, hash)
+    }
+
+    const fn policy(&self) -> &Policy {
+        self.flows.policy()
+    }
 }
 
 /// Decides what asks do to jobs. `known` are the jobs that they may be about; those that become different are changed there too.
@@ -149,7 +177,7 @@ pub(super) fn follow(asks: &[JobAsk], known: &mut Vec<JobRecord>, desk: &Desk<'_
         work.ask(ask);
     }
     let Work { known: after, mut decided, mut refusal, .. } = work;
-    if let Err(found) = desk.map.tell(&decided.told, &desk.context)
+    if let Err(found) = desk.tell(&decided.told, When::Now)
         && refusal.is_empty()
     {
         refusal = found;
@@ -178,7 +206,7 @@ pub(super) fn settle(record: &JobRecord, decision: Decision, desk: &Desk<'_>) ->
         Decision::Discard => work.step(0, &Ask::Cancel(Why::Person), at),
     }
     let Work { known, decided, .. } = work;
-    desk.map.tell(&decided.told, &desk.context)?;
+    desk.tell(&decided.told, When::Now)?;
     Ok(Decided { jobs: known, ..decided })
 }
 
@@ -205,8 +233,8 @@ impl Work<'_> {
 
     /// A sender whose clock is ahead must not lock what is known against everything that comes later.
     fn stamp(&self, ask: &JobAsk) -> Stamp {
-        let received_at = self.desk.context.received_at;
-        let latest = received_at.plus(self.desk.policy.clock_ahead);
+        let received_at = self.desk.received_at;
+        let latest = received_at.plus(self.desk.policy().clock_ahead);
         Stamp { occurred_at: ask.occurred_at.unwrap_or(received_at).min(latest), received_at }
     }
 
@@ -265,23 +293,16 @@ impl Work<'_> {
         };
         let target = self.wanted(ask);
         let window = Window::ending(ask.wanted_until, self.desk.now);
-        let (class, allowed) = allows(&wish(Content::Changed), at, self.desk.now, window, self.desk.policy);
-        let is_told = target.and_then(|at| self.known.get(at)).is_some_and(JobRecord::is_told);
+        let job = target.and_then(|at| self.known.get(at)).and_then(|record| record.job.as_ref());
+        let new = Content::Changed;
+        let (class, allowed) = allows(&wish(new), job, at.occurred_at, self.desk.now, window, self.desk.policy());
+        self.decided.findings.extend(allowed.finding());
         let is_late = self.desk.by == By::Message && matches!(allowed, Allowed::Release | Allowed::Report);
-        let stale = if allowed == Allowed::Report { TOO_OLD } else { STALE };
-        if is_late && is_told && self.says_something(target, ask, at) {
-            // What the platform knows stays as it is until a person has looked.
-            self.decided.findings.push(Finding::Stale);
-            let detail = format!("{} of a known job, class {}", ask.verb.as_str(), class.as_str());
-            return self.decided.held.push(Held { job: None, reason: stale, detail });
-        }
-        if allowed == Allowed::GoFlagged {
-            self.decided.findings.push(Finding::Stale);
-        }
         let Some(target) = target.or_else(|| self.open_new(ask)) else { return };
-        let Some(target) = self.reopened(target, ask, &wish(Content::Changed), at) else { return };
-        if is_late && !is_told {
-            self.keep_back(target, Reason::Stale, stale, format!("class {}", class.as_str()), at);
+        let Some(target) = self.reopened(target, ask, &wish(new), at) else { return };
+        if is_late {
+            let word = if allowed == Allowed::Report { TOO_OLD } else { STALE };
+            self.keep_back(target, Reason::Stale, word, format!("class {}", class.as_str()), at);
         }
         if ask.by_order
             && let Some(other) = self.booked_elsewhere(target, ask)
@@ -292,15 +313,6 @@ impl Work<'_> {
         if let Some(changed) = changed {
             self.step(target, &wish(changed), at);
         }
-    }
-
-    /// Whether a wish is news to a job.
-    fn says_something(&self, target: Option<usize>, ask: &JobAsk, at: Stamp) -> bool {
-        let Some(record) = target.and_then(|at| self.known.get(at)) else { return true };
-        let mut picture = record.picture.clone();
-        picture.take(&ask.statement, at.occurred_at);
-        let is_more = ask.by_order && record.is_planned();
-        is_more || (record.is_open() && self.digest(record, &picture).ok() != record.content)
     }
 
     /// A job that is spoken of for the first time.
@@ -320,7 +332,7 @@ impl Work<'_> {
             return Some(target);
         }
         let reopened = record.job.as_ref().filter(|job| job.state().is_terminal());
-        let reopened = reopened.and_then(|job| job::reopen(job, wish, at, self.desk.policy));
+        let reopened = reopened.and_then(|job| job::reopen(job, wish, at, self.desk.policy()));
         let Some((old, Step { job: next, .. })) = reopened else { return Some(target) };
         record.job = Some(old);
         let persons = record.persons.clone();
@@ -479,7 +491,7 @@ impl Work<'_> {
         self.take(target, ask, &statement, at);
         let record = self.known.get(target)?;
         let wishes = matches!(ask.verb, Verb::Request | Verb::Change);
-        match self.digest_as(record, &record.picture, wishes || !record.is_planned()) {
+        match self.digest(record, wishes || !record.is_planned()) {
             Ok(digest) => {
                 let content = if before.content == Some(digest) { Content::Same } else { Content::Changed };
                 if let Some(record) = self.known.get_mut(target) {
@@ -500,6 +512,9 @@ impl Work<'_> {
     fn take(&mut self, target: usize, ask: &JobAsk, statement: &Statement, at: Stamp) {
         let Some(record) = self.known.get_mut(target) else { return };
         record.picture.take(statement, at.occurred_at);
+        if record.link.is_empty() || ask.by_order {
+            record.link.clone_from(&self.desk.link);
+        }
         add(&mut record.persons, &ask.persons);
         add(&mut record.names, &ask.name.filter(|_| ask.by_order).map(|name| vec![name]).unwrap_or_default());
         if let (Some(visit), None) = (ask.visit, record.visit()) {
@@ -513,16 +528,12 @@ impl Work<'_> {
         }
     }
 
-    fn digest(&self, record: &JobRecord, picture: &Picture) -> Result<Uuid, Refusal> {
-        self.digest_as(record, picture, !record.is_planned())
-    }
-
     /// What would be told of a job, as a hash that does not depend on when it is told.
-    fn digest_as(&self, record: &JobRecord, picture: &Picture, is_wanted: bool) -> Result<Uuid, Refusal> {
+    fn digest(&self, record: &JobRecord, is_wanted: bool) -> Result<Uuid, Refusal> {
         let verb = if is_wanted { Verb::Change } else { Verb::Plan };
-        let told = Told { job: record.id.0, verb, is_known: true, message: picture.timeless() };
-        let timeless = mapping::Context { received_at: Timestamp(0), source_hash: [0; 32], ..self.desk.context };
-        self.desk.map.tell(&[told], &timeless).map(|prepared| prepared.digest())
+        let (link, message) = (record.link.clone(), record.picture.timeless());
+        let told = Told { job: record.id.0, verb, is_known: true, link, message };
+        self.desk.tell(&[told], When::Whenever).map(|prepared| prepared.digest())
     }
 
     /// Keeps a job from the platform until a person has decided.
@@ -534,13 +545,14 @@ impl Work<'_> {
 
     fn step(&mut self, target: usize, ask: &Ask, at: Stamp) {
         let Some(record) = self.known.get_mut(target) else { return };
-        let step = job::ask(&record.who(), record.job.as_ref(), ask, at, self.desk.policy);
+        let step = job::ask(&record.who(), record.job.as_ref(), ask, at, self.desk.policy());
         let Some(Step { job, tell, findings }) = step else { return };
         self.decided.findings.extend(findings);
         let told = tell.map(|tell| Told {
             job: record.id.0,
             verb: verb(tell, &job),
             is_known: tell != Tell::Create,
+            link: record.link.clone(),
             message: record.picture.message(),
         });
         record.job = Some(job);
@@ -557,8 +569,8 @@ impl Work<'_> {
     fn tell_again(&mut self, target: usize) {
         let Some(record) = self.known.get(target).filter(|record| record.is_open()) else { return };
         if let (Some(job), true) = (&record.job, self.decided.told.is_empty()) {
-            let (verb, message) = (verb(Tell::Create, job), record.picture.message());
-            self.decided.told.push(Told { job: record.id.0, verb, is_known: false, message });
+            let (verb, link, message) = (verb(Tell::Create, job), record.link.clone(), record.picture.message());
+            self.decided.told.push(Told { job: record.id.0, verb, is_known: false, link, message });
         }
     }
 

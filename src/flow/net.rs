@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     const FIRST: Step = Step {
-        told: Told { job: Uuid::nil(), verb: Verb::Request, is_known: false, message: Vec::new() },
+        told: Told { job: Uuid::nil(), verb: Verb::Request, is_known: false, link: String::new(), message: Vec::new() },
         is_overtaken: false,
         may_be_known: false,
         follows_untold: false,

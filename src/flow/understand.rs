@@ -19,8 +19,8 @@ use crate::{
         profile::{Findings, Level, Profile, Profiles, Rule, validate},
     },
     job::Policy,
-    mapping::{self, Map, Refusal, Registry, Told},
-    settings::{AckAfter, Content, Flow, Link, Mapping, Settings, Unrouted},
+    mapping::{self, Map, Missing, Prepared, Refusal, Registry, STANDARD, Told},
+    settings::{AckAfter, Content, DialectRef, Flow, Link, Mapping, Settings, Unrouted},
     units::Timestamp,
 };
 
@@ -32,6 +32,7 @@ pub struct Flows {
     manners: Vec<Manners>,
     zones: Vec<TimeZone>,
     charsets: Vec<Option<Encoding>>,
+    dialects: Vec<DialectRef>,
     pub(super) contents: Vec<Content>,
     frames: Vec<usize>,
     maps: Vec<Option<Arc<Map>>>,
@@ -40,6 +41,8 @@ pub struct Flows {
     site: String,
     utc: TimeZone,
     policy: Policy,
+    /// Names.
+    links: Vec<String>,
 }
 
 impl Flows {
@@ -62,12 +65,14 @@ impl Flows {
             flows: settings.flows.clone(),
             by_link: (0..settings.links.len()).map(of_link).collect(),
             manners: settings.links.iter().enumerate().map(manners).collect(),
-            maps: settings.flows.iter().map(|flow| map_of(&registry, &flow.mapping)).collect(),
+            maps: settings.flows.iter().map(|flow| map_of(&registry, flow, settings.links.get(flow.from))).collect(),
+            dialects: settings.links.iter().map(|link| link.dialect.clone()).collect(),
             profiles: vec![None; settings.links.len()],
             registry,
             site: settings.site.clone(),
             utc: TimeZone::UTC,
             policy: Policy::default(),
+            links: settings.links.iter().map(|link| link.name.to_string()).collect(),
             contents: settings.links.iter().map(|link| link.content).collect(),
             frames: settings.links.iter().map(|link| usize::try_from(link.frame_max.0).unwrap_or(usize::MAX)).collect(),
             charsets: settings
@@ -111,25 +116,44 @@ impl Flows {
         self.frames.get(link).copied().unwrap_or_default()
     }
 
-    /// The Bundle that tells of jobs, as `mapping` (`name@version`) makes it; `None` if the map is gone or refuses it.
+    /// The Bundle that tells of jobs, as `mapping` (`name@version`) makes it, or what keeps it from being made. Each job is
+    /// read in the dialect and the zone of the link that it was wanted over.
     pub fn tell(
         &self,
         mapping: &str,
-        link: Option<usize>,
         told: &[Told],
         received_at: Timestamp,
         content_hash: [u8; 32],
-    ) -> Option<Vec<u8>> {
-        let (name, version) = mapping.rsplit_once('@')?;
-        let map = self.registry.get(name, version.parse().ok()?)?;
-        map.tell(told, &self.context(link, None, received_at, content_hash)).ok().map(|prepared| prepared.render())
+    ) -> Result<Prepared, Refusal> {
+        let mut refusal = Refusal::default();
+        let mut prepared = Prepared::default();
+        for told in told {
+            let link = self.links.iter().position(|link| *link == told.link);
+            let dialect = link.and_then(|link| self.dialects.get(link));
+            let (name, version) = mapping.rsplit_once('@').unwrap_or((mapping, ""));
+            let map = version.parse().ok().and_then(|version| self.registry.get_for(name, version, spoken(dialect)));
+            let context = self.context(link, None, received_at, content_hash);
+            match map.map(|map| map.tell(told, &context, &mut prepared)) {
+                Some(Ok(())) => {}
+                Some(Err(found)) => refusal.merge(found),
+                None => refusal.missing.push(Missing { what: "map".into(), from: vec![mapping.into()] }),
+            }
+        }
+        if refusal.is_empty() { Ok(prepared) } else { Err(refusal) }
     }
 
     /// What decides about the jobs of a flow; nothing for flows without.
     pub(super) fn desk(&self, flow: usize, message: &Understood, by: By, now: Timestamp) -> Option<Desk<'_>> {
         let map = self.maps.get(flow)?.as_ref()?;
-        let context = self.context(Some(message.link), None, message.received_at, message.content_hash);
-        Some(Desk { map, context, policy: &self.policy, by, now })
+        Some(Desk {
+            flows: self,
+            mapping: map.id(),
+            link: self.links.get(message.link).cloned().unwrap_or_default(),
+            received_at: message.received_at,
+            content_hash: message.content_hash,
+            by,
+            now,
+        })
     }
 
     /// Whether a flow makes jobs of its messages.
@@ -157,7 +181,8 @@ impl Flows {
         content_hash: [u8; 32],
     ) -> Option<Vec<u8>> {
         let (name, version) = mapping.rsplit_once('@')?;
-        let map = self.registry.get(name, version.parse().ok()?)?;
+        let dialect = link.and_then(|link| self.dialects.get(link));
+        let map = self.registry.get_for(name, version.parse().ok()?, spoken(dialect))?;
         let text = Text::of(raw, link.and_then(|link| self.charset(link)));
         let mut index = Index::default();
         let unfolded = unfolded(text.bytes(), &mut index).ok()?;
@@ -402,11 +427,19 @@ pub(super) fn refused(refusal: &Refusal) -> RouteVerdict {
     }
 }
 
-fn map_of(registry: &Registry, mapping: &Mapping) -> Option<Arc<Map>> {
-    match mapping {
+/// The map of a flow, for the dialect of the link that it takes messages from.
+fn map_of(registry: &Registry, flow: &Flow, link: Option<&Link>) -> Option<Arc<Map>> {
+    match &flow.mapping {
         Mapping::Raw => None,
-        Mapping::Map { name, version } => registry.get(name, *version).cloned(),
+        Mapping::Map { name, version } => {
+            registry.get_for(name, *version, spoken(link.map(|link| &link.dialect))).cloned()
+        }
     }
+}
+
+/// The name and version of a dialect; that of a link which is no longer configured is the standard one.
+fn spoken(dialect: Option<&DialectRef>) -> (&str, u32) {
+    dialect.map_or(STANDARD, |dialect| (&dialect.name, dialect.version))
 }
 
 /// Messages about one patient keep their order; without a patient, those of one visit; without either, those of the link.
@@ -456,3 +489,6 @@ fn fingerprint(message: &Message<'_>) -> Option<i64> {
     }
     Some(short_hash(&[message.sending_application(), message.sending_facility(), control_id]).cast_signed())
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,6 +50,8 @@ pub struct Told {
     pub verb: Verb,
     /// Whether the platform may know of it: it is then found and changed, else made.
     pub is_known: bool,
+    /// The link whose sender speaks in it: its dialect and its zone.
+    pub link: String,
     /// What is known of it, as an HL7 message in UTF-8.
     pub message: Vec<u8>,
 }

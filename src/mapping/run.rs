@@ -13,14 +13,14 @@ use super::{
     identity::{BASE, Identity, JobParts},
     place,
     refusal::{Missing, Refusal},
-    source::{Source, SourcePlace},
+    source::{Answers, Source},
     text::{By, Key},
     verb::Verb,
 };
 use crate::{
-    event::{self, Coded, Identifier, Part, Scope, Statement},
+    event::{self, Identifier, Part, Scope, Statement},
     fhir::{Bundle, Object, Text, coding},
-    hl7::{MessageType, Path, Segment},
+    hl7::{MessageType, Path},
     ids,
 };
 
@@ -46,7 +46,7 @@ pub(super) struct Run<'r, 'm> {
     kind: MessageType<'m>,
     scope: Scope<'m>,
     facility: Cow<'r, str>,
-    answers: Vec<(&'r Arc<str>, Segment<'m>)>,
+    answers: Answers<'r, 'm>,
     verb: Verb,
     job: Uuid,
     is_known: bool,
@@ -70,21 +70,21 @@ impl<'r, 'm> Run<'r, 'm> {
     pub(super) fn new(map: &'r Map, context: &'r Context<'r>, kind: MessageType<'m>, scope: Scope<'m>) -> Self {
         let facility =
             event::facility(&scope).map_or(Cow::Borrowed(""), |authority| authority.name().to_owned().into());
-        let mut run = Self {
+        let questions = std::iter::once(&map.compiled.question).chain(map.dialect.questions());
+        let answers = Answers::of(&scope, questions);
+        Self {
             map,
             context,
             kind,
             scope,
             facility,
-            answers: Vec::new(),
+            answers,
             verb: Verb::Ignore,
             job: Uuid::nil(),
             is_known: false,
             present: Vec::new(),
             refusal: Refusal::default(),
-        };
-        run.answers = run.read_answers();
-        run
+        }
     }
 
     /// Translates the event into `bundle`. The job is given even where the event is refused.
@@ -315,30 +315,9 @@ impl<'r, 'm> Run<'r, 'm> {
 
     // ------------------------------------------------------------ places in the message
 
-    fn read_answers(&self) -> Vec<(&'r Arc<str>, Segment<'m>)> {
-        let via = &self.map.compiled.question;
-        let charset = self.scope.charset();
-        let mut answers = Vec::new();
-        for segment in self.scope.segments("OBX") {
-            let asked = Coded::read(&segment.field(3).repetition(1), charset);
-            let listed = asked.and_then(|asked| via.table.find(asked.codings()));
-            answers.extend(listed.and_then(|code| code.meaning(via.column)).map(|name| (name, segment)));
-        }
-        answers
-    }
-
     /// All values at a source.
     fn parts(&self, source: &Source) -> Vec<Part<'m>> {
-        match &source.place {
-            SourcePlace::Path(path) => self.scope.parts(path).collect(),
-            SourcePlace::Answer(name) => {
-                let answers = self.answers.iter().filter(|(asked, _)| *asked == name);
-                let parts = answers.flat_map(|(_, segment)| {
-                    segment.field(5).repetitions().map(|repetition| Part { segment: *segment, repetition })
-                });
-                parts.filter(|part| part.repetition.value().is_present()).collect()
-            }
-        }
+        source.parts(&self.scope, &self.answers, Some(&self.map.compiled.question))
     }
 
     // ------------------------------------------------------------ faults

@@ -149,13 +149,14 @@ impl<'k> Reader<'k> {
         self.refuse_shared_folders();
         let (store, limit_place) = store?;
         self.refuse_frames_beyond_store(store.limit, &limit_place);
-        let Site { site, node, zone, maps, profiles } = site?;
+        let Site { site, node, zone, maps, profiles, dialects } = site?;
         Some(Settings {
             site,
             node,
             zone,
             maps,
             profiles,
+            dialects,
             store,
             links: links.into_iter().collect::<Option<_>>()?,
             destinations: destinations.into_iter().collect::<Option<_>>()?,
@@ -204,7 +205,8 @@ impl<'k> Reader<'k> {
         let zone = fields.read(&appliance::SITE_ZONE, &mut self.found);
         let maps = fields.read(&appliance::MAPS, &mut self.found);
         let profiles = fields.read(&appliance::PROFILES, &mut self.found);
-        Some(Site { site: site?, node: node?, zone: zone?, maps, profiles })
+        let dialects = fields.read(&appliance::DIALECTS, &mut self.found);
+        Some(Site { site: site?, node: node?, zone: zone?, maps, profiles, dialects })
     }
 
     /// The store, and where its limit stands.
@@ -280,6 +282,7 @@ struct Site {
     zone: String,
     maps: Option<PathBuf>,
     profiles: Option<PathBuf>,
+    dialects: Option<PathBuf>,
 }
 
 fn single<'e>(entries: &'e [Entry<'e>], kind: &str) -> Option<&'e Entry<'e>> {

@@ -3,7 +3,7 @@
 //! ```text
 //! job       (destination, id), visit, is_open, changed_at, record     the machine and its picture, as JSON
 //! job_key   (destination, key, id)         names of orders and visits, and identifiers of patients
-//! step      (outbox, ordinal), destination, job, journal, flow, verb, is_known, state, message
+//! step      (outbox, ordinal), destination, job, journal, flow, verb, is_known, state, link, message
 //! aside_job aside, job, outbox             what an entry for a person is about: a job, or steps that were not delivered
 //! ```
 //!
@@ -145,8 +145,8 @@ pub(super) fn tell(
     told: &[Told],
 ) -> Done<()> {
     let mut insert = connection.prepare_cached(
-        "INSERT INTO step (outbox, ordinal, destination, job, journal, flow, verb, is_known, state, message)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9)",
+        "INSERT INTO step (outbox, ordinal, destination, job, journal, flow, verb, is_known, state, link, message)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10)",
     )?;
     for (ordinal, told) in (0_i64..).zip(told) {
         insert.execute(params![
@@ -158,6 +158,7 @@ pub(super) fn tell(
             flow,
             told.verb.as_str(),
             told.is_known,
+            told.link,
             told.message
         ])?;
     }
@@ -259,8 +260,9 @@ pub(super) fn again(
     let Some(from) = from.map_or_else(last, |from| Ok(Some(from.0)))? else { return Ok(()) };
     connection
         .prepare_cached(
-            "INSERT INTO step (outbox, ordinal, destination, job, journal, flow, verb, is_known, state, message)
-             SELECT ?2, ordinal, destination, job, journal, flow, verb, is_known, 0, message FROM step WHERE outbox = ?1",
+            "INSERT INTO step (outbox, ordinal, destination, job, journal, flow, verb, is_known, state, link, message)
+             SELECT ?2, ordinal, destination, job, journal, flow, verb, is_known, 0, link, message FROM step
+             WHERE outbox = ?1",
         )?
         .execute([from, to.0])?;
     Ok(())
@@ -278,7 +280,7 @@ pub fn steps(connection: &Connection, outbox: OutboxId) -> Done<Vec<Step>> {
                 EXISTS (SELECT 1 FROM step e WHERE e.destination = s.destination AND e.job = s.job AND e.outbox < s.outbox
                         AND e.state <> 1),
                 EXISTS (SELECT 1 FROM step e WHERE e.destination = s.destination AND e.job = s.job AND e.outbox < s.outbox
-                        AND e.state = 1)
+                        AND e.state = 1), link
          FROM step s WHERE outbox = ?1 ORDER BY ordinal",
     )?;
     let step = |row: &Row<'_>| {
@@ -287,6 +289,7 @@ pub fn steps(connection: &Connection, outbox: OutboxId) -> Done<Vec<Step>> {
             job: uuid(row, 0)?,
             verb: Verb::named(&verb).unwrap_or(Verb::Change),
             is_known: row.get(2)?,
+            link: row.get(7)?,
             message: row.get(3)?,
         };
         Ok(Step { told, is_overtaken: row.get(4)?, may_be_known: row.get(5)?, follows_untold: row.get(6)? })

@@ -26,6 +26,7 @@ fn site(links: usize, flows: usize, destinations: usize) -> Settings {
         zone: "UTC".into(),
         maps: None,
         profiles: None,
+        dialects: None,
         store: Store {
             path: PathBuf::from("store"),
             key: SecretRef::Credential("store-key".into()),
@@ -43,6 +44,7 @@ fn site(links: usize, flows: usize, destinations: usize) -> Settings {
                 charset: None,
                 batch_ack: BatchAck::Each,
                 profile: None,
+                dialect: DialectRef { name: "standard".to_owned(), version: 1 },
                 frame_timeout: seconds(30),
                 framing: Framing::Mllp(crate::wire::mllp::Options::default()),
                 content: Content::Hl7,

@@ -74,7 +74,8 @@ pub(super) fn build(plan: &Plan, due: &Due, told: &[Told]) -> Result<Delivery, E
     } else if !told.is_empty() {
         let stored = &due.message;
         let body =
-            plan.flows.tell(&due.mapping, link, told, stored.received_at, stored.content_hash).ok_or(Error::NoMap)?;
+            plan.flows.tell(&due.mapping, told, stored.received_at, stored.content_hash).map_err(|_| Error::NoMap)?;
+        let body = body.render();
         (Content::Fhir, "application/fhir+json; charset=utf-8".to_owned(), body)
     } else {
         let stored = &due.message;

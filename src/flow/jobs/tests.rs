@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use jiff::tz::TimeZone;
-
 use super::*;
-use crate::{hl7::Index, mapping::Registry};
+use crate::{
+    flow::{RouteVerdict, understood::Understood},
+    hl7::Index,
+    mapping::Registry,
+    settings::{self, Known},
+};
 
 /// A flow with its jobs, as the store would keep them.
 struct Bench {
-    map: Arc<Map>,
-    policy: Policy,
+    flows: Flows,
     now: Timestamp,
     known: Vec<JobRecord>,
 }
@@ -19,23 +21,53 @@ struct Bench {
 const NOON: i64 = 1_772_366_400_000;
 const MINUTE: i64 = 60_000;
 
+const SITE: &str = include_str!("../../../config/sites/loopback/gurney.toml");
+
 impl Bench {
     fn new() -> Self {
-        let map = Arc::clone(Registry::builtin().unwrap().get("transport", 1).unwrap());
-        Self { map, policy: Policy::default(), now: Timestamp(NOON + 10 * MINUTE), known: Vec::new() }
+        let text = format!(
+            "{SITE}\n[fhir.logistics]\nurl = \"http://127.0.0.1:8090/fhir\"\n[flow.rides]\nfrom = \"ehr\"\n\
+             on = [\"ADT^*\", \"ORM^O01\"]\nto = \"logistics\"\nmapping = \"transport@1\"\npattern = \"event\"\n\
+             target = \"1 min\"\nowner = \"C\"\nescalate = [\"c\"]\n"
+        );
+        let known =
+            Known { maps: &[("transport", 1)], profiles: &[], dialects: &[("standard", 1)], now: Timestamp(NOON) };
+        let settings = settings::read(&[("gurney.toml".to_owned(), text)], &known).unwrap().settings;
+        let flows = Flows::new(&settings, Arc::new(Registry::builtin().unwrap()));
+        Self { flows, now: Timestamp(NOON + 10 * MINUTE), known: Vec::new() }
     }
 
-    fn context(&self) -> mapping::Context<'static> {
-        static UTC: TimeZone = TimeZone::UTC;
-        mapping::Context { site: "test", zone: &UTC, encoding: None, received_at: self.now, source_hash: [7; 32] }
+    fn desk(&self, by: By) -> Desk<'_> {
+        Desk {
+            flows: &self.flows,
+            mapping: "transport@1".to_owned(),
+            link: "ehr".to_owned(),
+            received_at: self.now,
+            content_hash: [7; 32],
+            by,
+            now: self.now,
+        }
+    }
+
+    fn understand(&self, raw: &str) -> Understood {
+        self.flows.understand(0, self.now, raw.as_bytes(), &mut Index::default())
     }
 
     fn try_hear(&mut self, raw: &str) -> Result<Decided, Refusal> {
-        let index = Index::of(raw.as_bytes()).unwrap();
-        let context = self.context();
-        let asks = self.map.asks(&index.message(raw.as_bytes()), &context)?;
-        let desk = Desk { map: &self.map, context, policy: &self.policy, by: By::Message, now: self.now };
-        follow(&asks, &mut self.known, &desk)
+        let understood = self.understand(raw);
+        let asks: Vec<JobAsk> = understood
+            .routes
+            .into_iter()
+            .filter_map(|route| match route.verdict {
+                RouteVerdict::Jobs { asks } => Some(asks),
+                _ => None,
+            })
+            .flatten()
+            .collect();
+        let mut known = self.known.clone();
+        let decided = follow(&asks, &mut known, &self.desk(By::Message))?;
+        self.known = known;
+        Ok(decided)
     }
 
     /// Hears a message; what was told, in short.
@@ -46,7 +78,7 @@ impl Bench {
     }
 
     fn body(&self, decided: &Decided) -> String {
-        String::from_utf8(self.map.tell(&decided.told, &self.context()).unwrap().render()).unwrap()
+        String::from_utf8(self.desk(By::Message).tell(&decided.told, When::Now).unwrap().render()).unwrap()
     }
 }
 
@@ -211,8 +243,7 @@ fn what_came_too_late_waits_for_a_person_and_a_cancel_never_does() {
     assert_eq!(decided.held.iter().map(|held| held.reason).collect::<Vec<_>>(), ["stale"]);
     // Meanwhile the patient moves; the release tells how it is now.
     assert_eq!(bench.hear(&adt("A02", 359, "5E^02^A^GH")), []);
-    let desk =
-        Desk { map: &bench.map, context: bench.context(), policy: &bench.policy, by: By::Person, now: bench.now };
+    let desk = bench.desk(By::Person);
     let released = settle(&bench.known[0], Decision::Release, &desk).unwrap();
     assert_eq!(
         released.told.iter().map(|told| (told.verb, told.is_known)).collect::<Vec<_>>(),
