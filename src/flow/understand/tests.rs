@@ -1,9 +1,12 @@
 //! What a link's dialect makes of its messages, in the flow and again in the courier.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use super::*;
-use crate::settings::{Known, read};
+use crate::{
+    flow::{Disposition, Facts, Outcome, decide},
+    settings::{Known, Priority, read},
+};
 
 const SITE: &str = include_str!("../../../config/sites/loopback/gurney.toml");
 const FILES: [(&str, &str); 2] = [
@@ -36,12 +39,14 @@ fn reads_the_messages_of_a_link_by_its_dialect() {
     let settings = settings.settings;
     let flows = Flows::new(&settings, registry);
     let link = |name: &str| settings.links.iter().position(|link| link.name.as_str() == name).unwrap();
-    let verdict = |name: &str| {
+    let decided = |name: &str| {
         let understood = flows.understand(link(name), Timestamp(0), RIDE, &mut Index::default());
-        understood.routes.into_iter().next().unwrap().verdict
+        let facts = Facts { room_for: Some(Priority::Routine), ..Facts::default() };
+        let Disposition::Record(record) = decide(&understood, &facts, &flows) else { panic!("not recorded") };
+        (record.outcomes[0].1, record.aside.first().map(|aside| aside.reason))
     };
-    assert!(matches!(verdict("desk"), RouteVerdict::Deliver { .. }));
-    assert!(matches!(verdict("other"), RouteVerdict::Hold { reason: "missing-field", .. }));
+    assert_eq!(decided("desk"), (Outcome::Waiting, None));
+    assert_eq!(decided("other"), (Outcome::Held, Some("missing-field")));
     let rendered = |name| flows.render("transport@1", name, RIDE, Timestamp(0), [0; 32]);
     assert!(rendered(Some(link("desk"))).is_some());
     assert!(rendered(Some(link("other"))).is_none() && rendered(None).is_none());
