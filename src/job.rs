@@ -42,7 +42,9 @@ pub use self::{
     due::{due, due_at},
     finding::{Finding, Severity},
     policy::{OnPlanCancelled, Plans, Policy, Silence},
-    record::{Cancel, Fact, Heard, Hold, Identity, Job, PendingCancel, Shown, Stamp, Step, Tell, Told, Track, Wish},
+    record::{
+        Cancel, Duty, Fact, Heard, Hold, Identity, Job, PendingCancel, Shown, Stamp, Step, Tell, Told, Track, Wish,
+    },
     regression::is_regression,
     report::{News, Report, report},
     state::{Failure, Kind, State, TaskStatus},

@@ -109,26 +109,53 @@ pub struct Fact {
 
 /// What one unit did for the job.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Track {
-    /// The earliest proof of each state the unit reached.
+    /// The earliest proof of each state that the unit reached.
     pub reached: BTreeMap<State, Fact>,
-    /// When the unit was taken off the job first.
-    pub released: Option<Fact>,
+    /// When the unit was free: before the job, after it, or after it had only stood by.
+    pub freed: BTreeSet<Timestamp>,
+    /// When it was last heard to be at work on the job or off it.
+    pub newest: Option<(Timestamp, Duty)>,
     /// What the unit said last.
     pub said: Option<Said>,
 }
 
+/// Whether a unit works on the job. Of two at the same time the second variant holds, so that nobody relies on a unit
+/// that may be gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Duty {
+    /// It does.
+    AtWork,
+    /// It was taken off, or is done.
+    Off,
+}
+
 impl Track {
-    /// How far this unit brings the job (rule 6). A unit that clears the scene without having done the job itself
-    /// ends its own track only.
-    pub fn brings(&self, kind: Kind) -> Option<State> {
-        let does_it = self.reached.keys().any(|state| !state.is_terminal() && *state >= kind.done_from());
-        self.reached.keys().copied().filter(|state| does_it || !state.is_terminal()).max()
+    /// When the unit was first known to do the job itself and not only to stand by.
+    pub(super) fn did_it_at(&self, kind: Kind) -> Option<Timestamp> {
+        self.reached.range(kind.done_from()..).map(|(_, fact)| fact.occurred_at).min()
     }
 
-    /// Whether the unit is still at work on the job.
+    /// When the unit had done the job: when it was first free after it did it. That it was free before is no news, and
+    /// a unit that leaves the scene without having done the job ends its own track only (rule 6).
+    pub fn completed_at(&self, kind: Kind) -> Option<Timestamp> {
+        let did_it_at = self.did_it_at(kind)?;
+        self.freed.range(did_it_at..).next().copied()
+    }
+
+    /// How far this unit brings the job (rule 6).
+    pub fn brings(&self, kind: Kind) -> Option<State> {
+        match self.completed_at(kind) {
+            Some(_) => Some(State::Completed),
+            None => self.reached.keys().next_back().copied(),
+        }
+    }
+
+    /// Whether the unit is at work on the job.
     pub fn is_at_work(&self) -> bool {
-        self.released.is_none() && !self.reached.is_empty() && !self.reached.contains_key(&State::Completed)
+        self.newest.is_some_and(|(_, duty)| duty == Duty::AtWork)
     }
 }
 
@@ -318,10 +345,8 @@ impl Job {
     pub fn end(&self) -> Option<(State, Timestamp)> {
         let own = self.cancel.map(|cancel| (State::Cancelled, cancel.at.received_at));
         let of_job = self.reached.iter().map(|(state, fact)| (*state, fact.occurred_at));
-        let of_units = self.tracks.values().filter_map(|track| {
-            let completed = track.brings(self.kind).filter(|state| state.is_terminal())?;
-            Some((completed, track.reached.get(&completed)?.occurred_at))
-        });
+        let of_units =
+            self.tracks.values().filter_map(|track| Some((State::Completed, track.completed_at(self.kind)?)));
         own.into_iter()
             .chain(of_job)
             .chain(of_units)
@@ -384,13 +409,16 @@ impl Job {
 
     /// When a state was reached first, over the job and all its units.
     pub fn reached_at(&self, state: State) -> Option<Timestamp> {
-        let by_units = self.tracks.values().filter_map(|track| track.reached.get(&state));
-        self.reached.get(&state).into_iter().chain(by_units).map(|fact| fact.occurred_at).min()
+        let by_units = self.tracks.values().filter_map(|track| match state {
+            State::Completed => track.completed_at(self.kind),
+            _ => track.reached.get(&state).map(|fact| fact.occurred_at),
+        });
+        self.reached.get(&state).map(|fact| fact.occurred_at).into_iter().chain(by_units).min()
     }
 
     /// Whether it had a unit and has none any more, although it goes on.
     pub fn is_left_alone(&self) -> bool {
-        let had_one = self.progress() >= State::Assigned && !self.tracks.is_empty();
+        let had_one = self.tracks.values().any(|track| !track.reached.is_empty());
         had_one && !self.state().is_terminal() && !self.tracks.values().any(Track::is_at_work)
     }
 

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Fact, Finding, Heard, Job, Policy, Stamp, State, Step, Wish, unit};
+use super::{Duty, Fact, Finding, Heard, Job, Kind, Policy, Stamp, State, Step, Track, Wish, unit};
 use crate::units::{Timestamp, limits};
 
 /// What a source says.
@@ -113,19 +113,36 @@ fn join(job: &mut Job, report: &Report) {
         return;
     }
     let track = job.tracks.entry(name.clone()).or_default();
-    match means {
-        unit::Means::Reached(state) => earliest(&mut track.reached, state, fact),
-        unit::Means::Released => {
-            track.released = Some(match track.released.take() {
-                Some(known) => known.min(fact),
-                None => fact,
-            });
+    let duty = match means {
+        unit::Means::Reached(State::Completed) => {
+            free(track, job.kind, report.occurred_at);
+            Some(Duty::Off)
         }
-        unit::Means::Nothing => {}
-    }
+        unit::Means::Reached(state) => {
+            earliest(&mut track.reached, state, fact);
+            Some(Duty::AtWork)
+        }
+        unit::Means::Released => Some(Duty::Off),
+        unit::Means::Nothing => None,
+    };
+    track.newest = track.newest.max(duty.map(|duty| (report.occurred_at, duty)));
     if let News::Unit(status) = &report.news {
         let at = Stamp { occurred_at: report.occurred_at, received_at: report.received_at };
         track.said = track.said.take().max(Some(unit::Said { at, status: status.clone() }));
+    }
+}
+
+/// Remembers that a unit was free. Beyond the bound those go first that cannot be the end of the job.
+fn free(track: &mut Track, kind: Kind, at: Timestamp) {
+    track.freed.insert(at);
+    if track.freed.len() <= limits::JOB_UNIT_FREED_MAX {
+        return;
+    }
+    let did_it_at = track.did_it_at(kind);
+    if did_it_at.is_none() || track.freed.first().copied() < did_it_at {
+        track.freed.pop_first();
+    } else {
+        track.freed.pop_last();
     }
 }
 

@@ -294,3 +294,5 @@ pub const JOB_REPORTS_REMEMBERED_MAX: usize = 256;
 pub const JOB_UNITS_MAX: usize = 32;
 /// Jobs that wait for each other in one chain.
 pub const JOB_WAITS_MAX: usize = 32;
+/// Times at which a unit was free that are remembered for one job.
+pub const JOB_UNIT_FREED_MAX: usize = 16;

@@ -208,8 +208,12 @@ fn rule_6_the_last_unit_that_is_taken_off_leaves_the_patient_alone() {
     assert_eq!((one_left.job.state(), one_left.findings), (State::EnRoute, vec![]));
     let none_left = hear(&one_left.job, &off("M8"));
     assert_eq!(none_left.findings, [Finding::NobodyComing]);
-    let another = hear(&none_left.job, &of_unit("M9", State::Assigned, 3 * MINUTE));
-    assert!(!another.job.is_left_alone());
+    for next in ["M9", "M7"] {
+        let another = hear(&none_left.job, &of_unit(next, State::Assigned, 3 * MINUTE));
+        assert!(!another.job.is_left_alone(), "{next}, be it one that was taken off before");
+    }
+    let late = Report { received_at: Timestamp(TEN + 9 * MINUTE), ..of_unit("M8", State::EnRoute, MINUTE) };
+    assert!(hear(&none_left.job, &late).job.is_left_alone(), "what was before it was taken off");
 }
 
 #[test]
