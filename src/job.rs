@@ -30,6 +30,7 @@ mod record;
 mod regression;
 mod report;
 mod state;
+mod track;
 pub mod unit;
 pub mod wait;
 mod words;
@@ -39,14 +40,13 @@ mod tests;
 
 pub use self::{
     ask::{ask, may_reopen, reopen},
-    due::{due, due_at},
+    due::{due, due_at, lose_sight},
     finding::{Finding, Severity},
     policy::{OnPlanCancelled, Plans, Policy, Silence},
-    record::{
-        Cancel, Duty, Fact, Heard, Hold, Identity, Job, PendingCancel, Shown, Stamp, Step, Tell, Told, Track, Wish,
-    },
+    record::{Cancel, Hold, Identity, Job, PendingCancel, Shown, Stamp, Step, Tell, Told, Wish},
     regression::is_regression,
     report::{News, Report, report},
     state::{Failure, Kind, State, TaskStatus},
+    track::{Duty, Fact, Heard, Track},
     words::{Ask, Content, Reason, Why},
 };

@@ -14,10 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use super::{
-    Finding, Kind, Plans, Policy, Reason, State, TaskStatus, Why,
-    unit::{self, Said},
-};
+use super::{Fact, Finding, Heard, Kind, Plans, Policy, Reason, State, TaskStatus, Track, Why, unit};
 use crate::{
     ids::{GroupId, JobId},
     units::Timestamp,
@@ -92,84 +89,6 @@ pub struct PendingCancel {
     pub at: Stamp,
     /// When somebody was paged about it.
     pub paged_at: Option<Timestamp>,
-}
-
-/// The earliest proof of a state.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Fact {
-    /// When it was reached, by the source's clock.
-    pub occurred_at: Timestamp,
-    /// When that came in.
-    pub received_at: Timestamp,
-    /// Who says so.
-    pub source: String,
-    /// Its number at that source.
-    pub source_seq: Option<u64>,
-}
-
-/// What one unit did for the job.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Track {
-    /// The earliest proof of each state that the unit reached.
-    pub reached: BTreeMap<State, Fact>,
-    /// When the unit was free: before the job, after it, or after it had only stood by.
-    pub freed: BTreeSet<Timestamp>,
-    /// When it was last heard to be at work on the job or off it.
-    pub newest: Option<(Timestamp, Duty)>,
-    /// What the unit said last.
-    pub said: Option<Said>,
-}
-
-/// Whether a unit works on the job. Of two at the same time the second variant holds, so that nobody relies on a unit
-/// that may be gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Duty {
-    /// It does.
-    AtWork,
-    /// It was taken off, or is done.
-    Off,
-}
-
-impl Track {
-    /// When the unit was first known to do the job itself and not only to stand by.
-    pub(super) fn did_it_at(&self, kind: Kind) -> Option<Timestamp> {
-        self.reached.range(kind.done_from()..).map(|(_, fact)| fact.occurred_at).min()
-    }
-
-    /// When the unit had done the job: when it was first free after it did it. That it was free before is no news, and
-    /// a unit that leaves the scene without having done the job ends its own track only (rule 6).
-    pub fn completed_at(&self, kind: Kind) -> Option<Timestamp> {
-        let did_it_at = self.did_it_at(kind)?;
-        self.freed.range(did_it_at..).next().copied()
-    }
-
-    /// How far this unit brings the job (rule 6).
-    pub fn brings(&self, kind: Kind) -> Option<State> {
-        match self.completed_at(kind) {
-            Some(_) => Some(State::Completed),
-            None => self.reached.keys().next_back().copied(),
-        }
-    }
-
-    /// Whether the unit is at work on the job.
-    pub fn is_at_work(&self) -> bool {
-        self.newest.is_some_and(|(_, duty)| duty == Duty::AtWork)
-    }
-}
-
-/// What makes two reports the same (rule 4).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Heard {
-    /// When it happened. First, so that the newest are kept.
-    pub occurred_at: Timestamp,
-    /// Who says so.
-    pub source: String,
-    /// The unit it is about.
-    pub unit: Option<String>,
-    /// What it says.
-    pub status: String,
 }
 
 /// What the platform is to be told.

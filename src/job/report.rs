@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Duty, Fact, Finding, Heard, Job, Kind, Policy, Stamp, State, Step, Track, Wish, unit};
+use super::{Duty, Fact, Finding, Heard, Job, Policy, Stamp, State, Step, Wish, unit};
 use crate::units::{Timestamp, limits};
 
 /// What a source says.
@@ -75,7 +75,7 @@ fn remember(job: &mut Job, report: &Report) -> bool {
 
 fn unit_status(status: &unit::Status) -> String {
     let words: Vec<&str> = status.secondary.iter().map(unit::Word::as_str).collect();
-    format!("{:?} {}", status.primary, words.join(" "))
+    format!("{} {}", status.primary.as_str(), words.join(" "))
 }
 
 /// What a report means for the job.
@@ -115,7 +115,7 @@ fn join(job: &mut Job, report: &Report) {
     let track = job.tracks.entry(name.clone()).or_default();
     let duty = match means {
         unit::Means::Reached(State::Completed) => {
-            free(track, job.kind, report.occurred_at);
+            track.free(job.kind, report.occurred_at);
             Some(Duty::Off)
         }
         unit::Means::Reached(state) => {
@@ -129,20 +129,6 @@ fn join(job: &mut Job, report: &Report) {
     if let News::Unit(status) = &report.news {
         let at = Stamp { occurred_at: report.occurred_at, received_at: report.received_at };
         track.said = track.said.take().max(Some(unit::Said { at, status: status.clone() }));
-    }
-}
-
-/// Remembers that a unit was free. Beyond the bound those go first that cannot be the end of the job.
-fn free(track: &mut Track, kind: Kind, at: Timestamp) {
-    track.freed.insert(at);
-    if track.freed.len() <= limits::JOB_UNIT_FREED_MAX {
-        return;
-    }
-    let did_it_at = track.did_it_at(kind);
-    if did_it_at.is_none() || track.freed.first().copied() < did_it_at {
-        track.freed.pop_first();
-    } else {
-        track.freed.pop_last();
     }
 }
 

@@ -15,7 +15,7 @@ fn any_report() -> impl Strategy<Value = Report> {
         3 => prop::sample::select(vec!["M7", "E2", "N1"]).prop_map(|name| Some(name.to_owned())),
     ];
     let state = prop::sample::select(State::ALL.to_vec()).prop_map(News::State);
-    let words = prop::sample::subsequence(
+    let words = subsequence(
         vec![
             unit::Word::Arrived,
             unit::Word::AssignmentCancelled,

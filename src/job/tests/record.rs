@@ -61,6 +61,11 @@ fn every_word_names_one_thing() {
         assert_eq!(Why::named(why.as_str()), Some(why));
         assert_eq!(serde_json::to_value(why).unwrap(), why.as_str());
     }
+    for reason in Reason::PLAIN {
+        assert_eq!(Reason::named(reason.as_str()), Some(reason));
+        assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
+    }
+    assert!(Reason::PLAIN.is_sorted() && Reason::named("waits-for").is_none());
     let findings: std::collections::BTreeSet<&str> = Finding::ALL.iter().map(|finding| finding.as_str()).collect();
     assert_eq!(findings.len(), Finding::ALL.len());
     assert_eq!((State::named("available"), Kind::named(""), Why::named("x")), (None, None, None));

@@ -11,7 +11,6 @@ fn due_after(job: &Job, after: i64) -> Step {
 #[test]
 fn a_cancel_that_nobody_confirms_pages_once_after_60_seconds() {
     let job = must_ask(Some(&in_state(State::EnRoute)), Ask::Cancel(Why::DischargeCancelled), at(5 * MINUTE)).job;
-    assert_eq!(due_at(&job, &Policy::default()), Some(Timestamp(TEN + 2 * MINUTE + 30_000)), "silence comes first");
     let job = hear(&job, &of_job(State::OnScene, 5 * MINUTE)).job;
     assert_eq!(due_at(&job, &Policy::default()), Some(Timestamp(TEN + 6 * MINUTE)));
 
@@ -31,10 +30,10 @@ fn silence_makes_a_state_unknown_until_something_is_heard() {
     for (state, patience) in [
         (State::Requested, None),
         (State::Offered, None),
-        (State::Scheduled, Some(15 * MINUTE)),
-        (State::Assigned, Some(15 * MINUTE)),
-        (State::EnRoute, Some(90_000)),
-        (State::HandedOver, Some(90_000)),
+        (State::Scheduled, None),
+        (State::Assigned, None),
+        (State::EnRoute, Some(30 * MINUTE)),
+        (State::HandedOver, Some(30 * MINUTE)),
         (State::Completed, None),
     ] {
         let job = hear(&requested(), &of_job(state, MINUTE)).job;
@@ -60,4 +59,31 @@ fn a_platform_that_should_answer_and_does_not_is_silent_since_it_was_told() {
     policy.silence.asked = Some(std::time::Duration::from_secs(3600));
     let step = due(&requested(), Timestamp(TEN + HOUR), &policy);
     assert_eq!((step.findings, step.job.unknown_since), (vec![Finding::Silent], Some(Timestamp(TEN))));
+}
+
+#[test]
+fn a_platform_that_is_asked_at_intervals_is_silent_sooner() {
+    let mut policy = Policy::default();
+    policy.silence.scheduled = Some(std::time::Duration::from_secs(90));
+    let job = in_state(State::Assigned);
+    assert_eq!(due_at(&job, &policy), Some(Timestamp(TEN + MINUTE + 90_000)));
+    let same_answer = Report { received_at: Timestamp(TEN + 2 * MINUTE), ..of_job(State::Assigned, MINUTE) };
+    let heard = hear(&job, &same_answer).job;
+    assert_eq!(due_at(&heard, &policy), Some(Timestamp(TEN + 2 * MINUTE + 90_000)), "the same answer is an answer");
+}
+
+#[test]
+fn a_link_that_is_down_leaves_its_open_jobs_unknown_until_it_is_back() {
+    let (since, now) = (Timestamp(TEN + 2 * MINUTE), Timestamp(TEN + 4 * MINUTE));
+    for state in State::ALL {
+        let job = in_state(state);
+        let lost = lose_sight(&job, since, now);
+        let expected = (!state.is_terminal()).then_some(since);
+        assert_eq!((lost.job.unknown_since, lost.job.shown()), (expected, job.shown()), "{state}");
+        assert_eq!(lose_sight(&lost.job, now, now).findings, [], "once");
+    }
+    let kept_back = must_ask(None, Ask::Hold(Reason::Stale), at(0)).job;
+    assert_eq!(lose_sight(&kept_back, since, now).findings, [], "of a job that nobody there knows");
+    let back = hear(&lose_sight(&in_state(State::EnRoute), since, now).job, &of_job(State::OnScene, 5 * MINUTE)).job;
+    assert_eq!(back.unknown_since, None);
 }
