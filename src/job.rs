@@ -12,7 +12,7 @@
 //!   job at that moment. What cannot be undone any more (patient on board) is refused aloud.
 //! * **Reports** come late, twice, reversed or never. They are kept as facts and the state is derived from all facts,
 //!   so every order of arrival ends in the same state.
-//! * A **unit** (a vehicle and its crew) is another machine, [`unit`]; a job keeps one [`Track`] for each of its units.
+//! * A **unit** (a vehicle and its crew) is another machine, [`mod@unit`]; a job keeps one [`Track`] for each of its units.
 //!
 //! The merge rules 1 to 7 of the product (rank, sticky ends, gaps, duplicates, cancel by state, several units, clocks
 //! ahead) stand at the functions that keep them, and each has a test of its name. INV-09: an end is final, and nothing

@@ -127,14 +127,12 @@ impl<'a> Turn<'a> {
         self.job.holds.retain(|hold| hold.stands() || !matches!(hold.reason, Reason::WaitsFor(..)));
     }
 
-    /// Takes a reason back that stands and is older than this ask.
+    /// Takes a reason back that was given before this ask. One that was given at the same time stays: better a person
+    /// looks than somebody is sent by chance.
     fn lift_older(&mut self, reason: Reason) -> bool {
         let at = self.at.occurred_at;
-        let stands =
-            self.job.holds.iter().any(|hold| {
-                hold.reason == reason && hold.stands() && hold.held.is_some_and(|held| held.occurred_at < at)
-            });
-        stands && self.lift(reason)
+        let is_older = |hold: &Hold| hold.held.is_some_and(|held| held.occurred_at < at);
+        self.job.holds.iter().any(|hold| hold.reason == reason && is_older(hold)) && self.lift(reason)
     }
 
     /// Remembers that and why the job is not wanted.

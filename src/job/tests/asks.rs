@@ -44,8 +44,12 @@ fn an_order_releases_a_discharge_that_came_before_it_and_not_one_that_came_after
     let discharge = (Ask::Discharged(CHANGED), at(0));
     let newer = [discharge, (Ask::Request(CHANGED), at(MINUTE))];
     assert_told(&newer, &[Tell::Create, Tell::Update], Shown::State(State::Requested));
-    let older = [discharge, (Ask::Request(CHANGED), said(-MINUTE, MINUTE))];
-    assert_told(&older, &[Tell::Create, Tell::Update], Shown::OnHold(Reason::Discharged));
+    for occurred in [-MINUTE, 0] {
+        let not_newer = [discharge, (Ask::Request(CHANGED), said(occurred, MINUTE))];
+        assert_told(&not_newer, &[Tell::Create, Tell::Update], Shown::OnHold(Reason::Discharged));
+    }
+    let by_person = [(Ask::Hold(Reason::Discharged), at(0))];
+    assert_told(&by_person, &[Tell::Create], Shown::OnHold(Reason::Discharged));
 }
 
 #[test]
@@ -164,6 +168,8 @@ fn a_leave_holds_and_a_return_goes_on_in_whatever_order_they_come() {
     let tells = [Tell::Create, Tell::Update, Tell::Update];
     assert_told(&[order, leave, back], &tells, Shown::State(State::Requested));
     assert_told(&[order, back, leave], &[Tell::Create], Shown::State(State::Requested));
+    let back_at_once = (Ask::Resume(Reason::Leave), said(MINUTE, 6 * MINUTE));
+    assert_told(&[order, leave, back_at_once], &tells, Shown::State(State::Requested));
 }
 
 #[test]
@@ -279,4 +285,19 @@ fn a_senders_clock_that_is_ahead_does_not_outlast_later_news() {
     assert_eq!(resumed.shown(), Shown::State(State::Requested));
     let cancelled = must_ask(Some(&resumed), Ask::Cancel(Why::Requester), at(3 * MINUTE));
     assert_eq!(cancelled.tell, Some(Tell::Cancel));
+}
+
+#[test]
+fn what_happened_at_the_same_time_is_taken_in_the_order_in_which_it_came() {
+    let asks = [(Ask::Request(CHANGED), at(0)), (Ask::Cancel(Why::Requester), said(0, MINUTE))];
+    assert_told(&asks, &[Tell::Create, Tell::Cancel], Shown::State(State::Cancelled));
+}
+
+#[test]
+fn a_cancel_takes_effect_when_it_is_heard() {
+    let late = must_ask(Some(&requested()), Ask::Cancel(Why::Requester), said(MINUTE, HOUR)).job;
+    assert_eq!(late.end(), Some((State::Cancelled, Timestamp(TEN + HOUR))));
+    let done = Report { received_at: Timestamp(TEN + HOUR + 1), ..of_job(State::Completed, 30 * MINUTE) };
+    let step = hear(&late, &done);
+    assert_eq!((step.job.state(), step.findings), (State::Completed, vec![Finding::EndCorrected]));
 }

@@ -118,6 +118,8 @@ fn a_regression_is_known_as_one() {
     let with_unit = hear(&requested(), &of_unit("M7", State::Assigned, MINUTE)).job;
     assert!(is_regression(&with_unit, &hear(&requested(), &of_job(State::Assigned, MINUTE)).job), "a track forgotten");
     assert!(is_regression(&Job { revision: 2, ..requested() }, &requested()), "a revision used again");
+    let wished_less = Job { wish: Wish::Plan, ..early.clone() };
+    assert!(is_regression(&early, &wished_less), "a wish taken back behind a report");
     let tombstone = must_ask(None, Ask::Cancel(Why::Requester), at(0)).job;
     assert!(!is_regression(&tombstone, &requested()));
 }
@@ -135,6 +137,10 @@ fn what_is_remembered_has_bounds() {
         job = hear(&job, &says("M7", Status::zetron(1).unwrap(), number)).job;
     }
     assert_eq!(job.tracks["M7"].freed.len(), JOB_UNIT_FREED_MAX);
+    let done = after(job.clone(), &[of_unit("M7", State::OnBoard, 200), says("M7", Status::zetron(1).unwrap(), 300)]);
+    assert_eq!(done.end(), Some((State::Completed, Timestamp(TEN + 300))), "what was before the job makes room");
+    let again = (301..400).fold(done, |job, number| hear(&job, &says("M7", Status::zetron(1).unwrap(), number)).job);
+    assert_eq!(again.end(), Some((State::Completed, Timestamp(TEN + 300))), "what came after it does not push it out");
     let beyond = hear(&job, &of_unit("Z9", State::OnBoard, 2000)).job;
     assert_eq!(beyond.state(), State::OnBoard, "a unit beyond the bound still moves the job");
     assert_eq!(hear(&beyond, &of_unit("Z9", State::Completed, 3000)).job.state(), State::OnBoard);
