@@ -40,6 +40,13 @@ pub struct Stamp {
     pub received_at: Timestamp,
 }
 
+impl Stamp {
+    /// The same, for a sender whose clock is ahead: nothing happened after it was heard.
+    pub(super) fn not_ahead(self) -> Self {
+        Self { occurred_at: self.occurred_at.min(self.received_at), ..self }
+    }
+}
+
 /// What the hospital wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -97,7 +97,9 @@ fn join(job: &mut Job, report: &Report) {
         source_seq: report.source_seq,
     };
     let means = meaning(report);
-    let Some(name) = report.unit.as_ref() else {
+    // A status is always one of a unit: of a source that names none it is its only one.
+    let nameless = matches!(report.news, News::Unit(_)).then_some(&report.source);
+    let Some(name) = report.unit.as_ref().or(nameless) else {
         if let unit::Means::Reached(state) = means {
             earliest(&mut job.reached, state, fact);
         }

@@ -93,6 +93,10 @@ fn a_cancel_that_comes_first_is_remembered_for_72_hours() {
     let step = must_ask(told(&[cancel]).1.as_ref(), Ask::Request(CHANGED), said(-MINUTE, MINUTE));
     assert_eq!(step.findings, [Finding::Tombstone]);
     assert!(step.job.is_tombstone() && step.job.wished_again.is_some(), "recorded");
+    let newer = must_ask(Some(&step.job), Ask::Request(CHANGED), at(2 * MINUTE));
+    assert_eq!(newer.findings, [Finding::Tombstone, Finding::CancelInDoubt]);
+    let repeated = must_ask(Some(&newer.job), Ask::Request(SAME), said(2 * MINUTE, 3 * MINUTE));
+    assert_eq!(repeated.findings, [Finding::Tombstone]);
 }
 
 #[test]
@@ -105,6 +109,8 @@ fn a_new_plan_after_a_cancel_of_an_unknown_plan_is_a_plan() {
     for last in [Why::Deceased, Why::NeverRides] {
         let dead = [cancel, (Ask::Cancel(last), at(MINUTE)), (Ask::Plan(CHANGED), at(HOUR))];
         assert_told(&dead, &[], Shown::State(State::Cancelled));
+        let dead_for_long = [dead[0], dead[1], (Ask::Request(CHANGED), at(1000 * HOUR))];
+        assert_told(&dead_for_long, &[], Shown::State(State::Cancelled));
     }
 }
 

@@ -125,3 +125,13 @@ fn a_unit_is_what_it_said_last_whatever_came_last() {
     assert_eq!(unit.hear(said(0, 9), None), Heard::News);
     assert_eq!((unit.primary(), unit.job), (Some(Primary::Available), None));
 }
+
+#[test]
+fn a_status_without_a_name_is_one_of_the_only_unit_of_its_source() {
+    let nameless = |number, after| Report { unit: None, ..says("", Status::zetron(number).unwrap(), after) };
+    let job = hear(&in_state(State::EnRoute), &nameless(1, 2 * MINUTE)).job;
+    assert_eq!(job.state(), State::EnRoute, "a unit that is free is no job that is done");
+    let done = after(job, &[nameless(4, 3 * MINUTE), nameless(1, 4 * MINUTE)]);
+    assert_eq!(done.end(), Some((State::Completed, Timestamp(TEN + 4 * MINUTE))));
+    assert_eq!(done.tracks.keys().collect::<Vec<_>>(), ["platform"]);
+}
