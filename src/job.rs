@@ -12,7 +12,7 @@
 //!   job at that moment. What cannot be undone any more (patient on board) is refused aloud.
 //! * **Reports** come late, twice, reversed or never. They are kept as facts and the state is derived from all facts,
 //!   so every order of arrival ends in the same state.
-//! * A **unit** (a vehicle and its crew) is another machine, [`unit`]; a job keeps one [`Track`] for each of its units.
+//! * A **unit** (a vehicle and its crew) is another machine, [`mod@unit`]; a job keeps one [`Track`] for each of its units.
 //!
 //! The merge rules 1 to 7 of the product (rank, sticky ends, gaps, duplicates, cancel by state, several units, clocks
 //! ahead) stand at the functions that keep them, and each has a test of its name. INV-09: an end is final, and nothing
@@ -30,6 +30,7 @@ mod record;
 mod regression;
 mod report;
 mod state;
+mod track;
 pub mod unit;
 pub mod wait;
 mod words;
@@ -39,12 +40,13 @@ mod tests;
 
 pub use self::{
     ask::{ask, may_reopen, reopen},
-    due::{due, due_at},
+    due::{due, due_at, lose_sight},
     finding::{Finding, Severity},
     policy::{OnPlanCancelled, Plans, Policy, Silence},
-    record::{Cancel, Fact, Heard, Hold, Identity, Job, PendingCancel, Shown, Stamp, Step, Tell, Told, Track, Wish},
+    record::{Cancel, Hold, Identity, Job, PendingCancel, Shown, Stamp, Step, Tell, Told, Wish},
     regression::is_regression,
     report::{News, Report, report},
     state::{Failure, Kind, State, TaskStatus},
+    track::{Duty, Fact, Heard, Track},
     words::{Ask, Content, Reason, Why},
 };

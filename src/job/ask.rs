@@ -18,7 +18,7 @@ use crate::ids::{self, JobId};
 /// `who` is the job that the ask is about; it is used when the ask opens it.
 pub fn ask(who: &Identity, known: Option<&Job>, ask: &Ask, at: Stamp, policy: &Policy) -> Option<Step> {
     let is_ahead = at.occurred_at > at.received_at.plus(policy.clock_ahead);
-    let at = Stamp { occurred_at: at.occurred_at.min(at.received_at), ..at };
+    let at = at.not_ahead();
     let mut step = match known {
         None => open(who, ask, at, policy),
         Some(known) if known.is_tombstone() => ask_tombstone(who, known, ask, at, policy),
@@ -42,7 +42,7 @@ pub fn ask(who: &Identity, known: Option<&Job>, ask: &Ask, at: Stamp, policy: &P
 /// and it did not end because the patient died or left otherwise.
 pub fn may_reopen(old: &Job, ask: &Ask, at: Stamp) -> bool {
     let wants = matches!(ask, Ask::Plan(_) | Ask::Request(_) | Ask::Change(_));
-    let is_later = old.end().is_some_and(|(_, ended_at)| at.occurred_at > ended_at);
+    let is_later = old.end().is_some_and(|(_, ended_at)| at.not_ahead().occurred_at > ended_at);
     let is_final = old.called_off.is_some_and(|cancel| cancel.why.is_final());
     wants && is_later && !is_final && !old.is_tombstone() && old.followed_by.is_none()
 }
@@ -55,7 +55,7 @@ pub fn reopen(old: &Job, ask: &Ask, at: Stamp, policy: &Policy) -> Option<(Job, 
         return None;
     }
     let id = JobId(ids::derive("job-again", &[old.id.0.as_bytes()]));
-    let mut step = open(&Identity { id, kind: old.kind, group: old.group }, ask, at, policy)?;
+    let mut step = open(&Identity { id, kind: old.kind, group: old.group }, ask, at.not_ahead(), policy)?;
     step.job.follows = Some(old.id);
     step.job.follows_end = old.end().map(|(_, ended_at)| ended_at);
     step.findings.push(Finding::Reopened);
@@ -127,14 +127,12 @@ impl<'a> Turn<'a> {
         self.job.holds.retain(|hold| hold.stands() || !matches!(hold.reason, Reason::WaitsFor(..)));
     }
 
-    /// Takes a reason back that stands and is older than this ask.
+    /// Takes a reason back that was given before this ask. One that was given at the same time stays: better a person
+    /// looks than somebody is sent by chance.
     fn lift_older(&mut self, reason: Reason) -> bool {
         let at = self.at.occurred_at;
-        let stands =
-            self.job.holds.iter().any(|hold| {
-                hold.reason == reason && hold.stands() && hold.held.is_some_and(|held| held.occurred_at < at)
-            });
-        stands && self.lift(reason)
+        let is_older = |hold: &Hold| hold.held.is_some_and(|held| held.occurred_at < at);
+        self.job.holds.iter().any(|hold| hold.reason == reason && is_older(hold)) && self.lift(reason)
     }
 
     /// Remembers that and why the job is not wanted.
@@ -183,22 +181,24 @@ fn open(who: &Identity, ask: &Ask, at: Stamp, policy: &Policy) -> Option<Step> {
 }
 
 /// Only a cancel is known, and the platform knows nothing. What is wanted within the window after it is recorded and
-/// not told: it is most likely what was cancelled, overtaken on its way. A plan that is newer than the cancel is a new
-/// plan: nobody is sent for a plan.
+/// not told: it is most likely what was cancelled, overtaken on its way; if it is newer than the cancel a person decides
+/// at once. A plan that is newer is a new plan: nobody is sent for a plan. What is final has no end.
 fn ask_tombstone(who: &Identity, known: &Job, ask: &Ask, at: Stamp, policy: &Policy) -> Option<Step> {
     let cancel = known.cancel?;
-    let is_remembered = at.received_at.since(cancel.at.received_at) <= policy.tombstone;
-    let is_newer = at.occurred_at > cancel.at.occurred_at;
     let is_final = known.called_off.is_some_and(|cancel| cancel.why.is_final());
+    let is_over = !is_final && at.received_at.since(cancel.at.received_at) > policy.tombstone;
+    let is_newer = at.occurred_at > cancel.at.occurred_at;
     let mut turn = Turn::new(known.clone(), at, policy);
     match ask {
-        Ask::Request(_) | Ask::Change(_) if !is_remembered => return open(who, ask, at, policy),
-        Ask::Plan(_) | Ask::Discharged(_) if !is_remembered || (is_newer && !is_final) => {
-            return open(who, ask, at, policy);
-        }
+        Ask::Request(_) | Ask::Change(_) if is_over => return open(who, ask, at, policy),
+        Ask::Plan(_) | Ask::Discharged(_) if is_over || (is_newer && !is_final) => return open(who, ask, at, policy),
         Ask::Request(_) | Ask::Change(_) | Ask::Plan(_) | Ask::Discharged(_) => {
-            turn.job.wished_again = turn.job.wished_again.max(Some(at));
+            let is_repeated = known.wished_again.is_some_and(|known| known.occurred_at >= at.occurred_at);
+            turn.job.wished_again = known.wished_again.max(Some(at));
             turn.find(Finding::Tombstone);
+            if is_newer && !is_repeated {
+                turn.find(Finding::CancelInDoubt);
+            }
         }
         Ask::Cancel(why) => {
             turn.call_off(*why);

@@ -24,6 +24,17 @@ pub fn due(known: &Job, now: Timestamp, policy: &Policy) -> Step {
     step
 }
 
+/// What the loss of the link to its platform makes of a job: since when nobody knows where it stands.
+pub fn lose_sight(known: &Job, since: Timestamp, now: Timestamp) -> Step {
+    let mut step = Step { job: known.clone(), tell: None, findings: Vec::new() };
+    if known.unknown_since.is_none() && known.is_known_there() && !known.state().is_terminal() {
+        step.job.unknown_since = Some(since);
+        step.job.changed_at = step.job.changed_at.max(now);
+        step.findings.push(Finding::Silent);
+    }
+    step
+}
+
 /// When something is due next, if nothing is heard before.
 pub fn due_at(job: &Job, policy: &Policy) -> Option<Timestamp> {
     [unanswered_at(job, policy), silent_at(job, policy)].into_iter().flatten().min()

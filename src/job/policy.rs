@@ -21,6 +21,10 @@ pub enum Plans {
 }
 
 /// How long a platform may say nothing about a job before it is no longer known where it stands. None: for ever.
+///
+/// A platform that speaks only of changes says nothing for a day about tomorrow's ride, and for half an hour about one
+/// on the road. Of one that is asked at intervals three intervals are enough. That a whole link is down is noticed by
+/// its heartbeat and told to each of its jobs with [`super::lose_sight`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Silence {
     /// While it is asked for or offered.
@@ -67,11 +71,7 @@ impl Default for Policy {
             cancel_answer: Duration::from_secs(60),
             clock_ahead: Duration::from_secs(120),
             tombstone: Duration::from_secs(72 * HOUR),
-            silence: Silence {
-                asked: None,
-                scheduled: Some(Duration::from_secs(15 * MINUTE)),
-                moving: Some(Duration::from_secs(90)),
-            },
+            silence: Silence { asked: None, scheduled: None, moving: Some(Duration::from_secs(30 * MINUTE)) },
         }
     }
 }

@@ -14,10 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use super::{
-    Finding, Kind, Plans, Policy, Reason, State, TaskStatus, Why,
-    unit::{self, Said},
-};
+use super::{Fact, Finding, Heard, Kind, Plans, Policy, Reason, State, TaskStatus, Track, Why, unit};
 use crate::{
     ids::{GroupId, JobId},
     units::Timestamp,
@@ -41,6 +38,13 @@ pub struct Stamp {
     pub occurred_at: Timestamp,
     /// When it came in, by this box's clock.
     pub received_at: Timestamp,
+}
+
+impl Stamp {
+    /// The same, for a sender whose clock is ahead: nothing happened after it was heard.
+    pub(super) fn not_ahead(self) -> Self {
+        Self { occurred_at: self.occurred_at.min(self.received_at), ..self }
+    }
 }
 
 /// What the hospital wants.
@@ -92,57 +96,6 @@ pub struct PendingCancel {
     pub at: Stamp,
     /// When somebody was paged about it.
     pub paged_at: Option<Timestamp>,
-}
-
-/// The earliest proof of a state.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Fact {
-    /// When it was reached, by the source's clock.
-    pub occurred_at: Timestamp,
-    /// When that came in.
-    pub received_at: Timestamp,
-    /// Who says so.
-    pub source: String,
-    /// Its number at that source.
-    pub source_seq: Option<u64>,
-}
-
-/// What one unit did for the job.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Track {
-    /// The earliest proof of each state the unit reached.
-    pub reached: BTreeMap<State, Fact>,
-    /// When the unit was taken off the job first.
-    pub released: Option<Fact>,
-    /// What the unit said last.
-    pub said: Option<Said>,
-}
-
-impl Track {
-    /// How far this unit brings the job (rule 6). A unit that clears the scene without having done the job itself
-    /// ends its own track only.
-    pub fn brings(&self, kind: Kind) -> Option<State> {
-        let does_it = self.reached.keys().any(|state| !state.is_terminal() && *state >= kind.done_from());
-        self.reached.keys().copied().filter(|state| does_it || !state.is_terminal()).max()
-    }
-
-    /// Whether the unit is still at work on the job.
-    pub fn is_at_work(&self) -> bool {
-        self.released.is_none() && !self.reached.is_empty() && !self.reached.contains_key(&State::Completed)
-    }
-}
-
-/// What makes two reports the same (rule 4).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Heard {
-    /// When it happened. First, so that the newest are kept.
-    pub occurred_at: Timestamp,
-    /// Who says so.
-    pub source: String,
-    /// The unit it is about.
-    pub unit: Option<String>,
-    /// What it says.
-    pub status: String,
 }
 
 /// What the platform is to be told.
@@ -318,10 +271,8 @@ impl Job {
     pub fn end(&self) -> Option<(State, Timestamp)> {
         let own = self.cancel.map(|cancel| (State::Cancelled, cancel.at.received_at));
         let of_job = self.reached.iter().map(|(state, fact)| (*state, fact.occurred_at));
-        let of_units = self.tracks.values().filter_map(|track| {
-            let completed = track.brings(self.kind).filter(|state| state.is_terminal())?;
-            Some((completed, track.reached.get(&completed)?.occurred_at))
-        });
+        let of_units =
+            self.tracks.values().filter_map(|track| Some((State::Completed, track.completed_at(self.kind)?)));
         own.into_iter()
             .chain(of_job)
             .chain(of_units)
@@ -384,13 +335,16 @@ impl Job {
 
     /// When a state was reached first, over the job and all its units.
     pub fn reached_at(&self, state: State) -> Option<Timestamp> {
-        let by_units = self.tracks.values().filter_map(|track| track.reached.get(&state));
-        self.reached.get(&state).into_iter().chain(by_units).map(|fact| fact.occurred_at).min()
+        let by_units = self.tracks.values().filter_map(|track| match state {
+            State::Completed => track.completed_at(self.kind),
+            _ => track.reached.get(&state).map(|fact| fact.occurred_at),
+        });
+        self.reached.get(&state).map(|fact| fact.occurred_at).into_iter().chain(by_units).min()
     }
 
     /// Whether it had a unit and has none any more, although it goes on.
     pub fn is_left_alone(&self) -> bool {
-        let had_one = self.progress() >= State::Assigned && !self.tracks.is_empty();
+        let had_one = self.tracks.values().any(|track| !track.reached.is_empty());
         had_one && !self.state().is_terminal() && !self.tracks.values().any(Track::is_at_work)
     }
 

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Fact, Finding, Heard, Job, Policy, Stamp, State, Step, Wish, unit};
+use super::{Duty, Fact, Finding, Heard, Job, Policy, Stamp, State, Step, Wish, unit};
 use crate::units::{Timestamp, limits};
 
 /// What a source says.
@@ -75,7 +75,7 @@ fn remember(job: &mut Job, report: &Report) -> bool {
 
 fn unit_status(status: &unit::Status) -> String {
     let words: Vec<&str> = status.secondary.iter().map(unit::Word::as_str).collect();
-    format!("{:?} {}", status.primary, words.join(" "))
+    format!("{} {}", status.primary.as_str(), words.join(" "))
 }
 
 /// What a report means for the job.
@@ -97,7 +97,9 @@ fn join(job: &mut Job, report: &Report) {
         source_seq: report.source_seq,
     };
     let means = meaning(report);
-    let Some(name) = report.unit.as_ref() else {
+    // A status is always one of a unit: of a source that names none it is its only one.
+    let nameless = matches!(report.news, News::Unit(_)).then_some(&report.source);
+    let Some(name) = report.unit.as_ref().or(nameless) else {
         if let unit::Means::Reached(state) = means {
             earliest(&mut job.reached, state, fact);
         }
@@ -113,16 +115,19 @@ fn join(job: &mut Job, report: &Report) {
         return;
     }
     let track = job.tracks.entry(name.clone()).or_default();
-    match means {
-        unit::Means::Reached(state) => earliest(&mut track.reached, state, fact),
-        unit::Means::Released => {
-            track.released = Some(match track.released.take() {
-                Some(known) => known.min(fact),
-                None => fact,
-            });
+    let duty = match means {
+        unit::Means::Reached(State::Completed) => {
+            track.free(job.kind, report.occurred_at);
+            Some(Duty::Off)
         }
-        unit::Means::Nothing => {}
-    }
+        unit::Means::Reached(state) => {
+            earliest(&mut track.reached, state, fact);
+            Some(Duty::AtWork)
+        }
+        unit::Means::Released => Some(Duty::Off),
+        unit::Means::Nothing => None,
+    };
+    track.newest = track.newest.max(duty.map(|duty| (report.occurred_at, duty)));
     if let News::Unit(status) = &report.news {
         let at = Stamp { occurred_at: report.occurred_at, received_at: report.received_at };
         track.said = track.said.take().max(Some(unit::Said { at, status: status.clone() }));

@@ -26,6 +26,17 @@ pub enum Primary {
     NotAvailable,
 }
 
+impl Primary {
+    /// The word as EIDO writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Available => "Available",
+            Self::ConditionallyAvailable => "ConditionallyAvailable",
+            Self::NotAvailable => "NotAvailable",
+        }
+    }
+}
+
 /// What a unit is doing, or where.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Word {

@@ -147,6 +147,27 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All reasons but those that name another job.
+    pub const PLAIN: [Self; 12] = [
+        Self::CancelInDoubt,
+        Self::MergedJobs,
+        Self::Identity,
+        Self::PossibleDuplicate,
+        Self::Incomplete,
+        Self::Stale,
+        Self::Consent,
+        Self::Confirmation,
+        Self::PlanCancelled,
+        Self::Discharged,
+        Self::Leave,
+        Self::Site,
+    ];
+
+    /// The reason of that word; None for one that names another job.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::PLAIN.into_iter().find(|reason| reason.as_str() == name)
+    }
+
     /// The word; it is the code of `Task.businessStatus` too.
     pub const fn as_str(self) -> &'static str {
         match self {

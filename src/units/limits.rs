@@ -302,3 +302,5 @@ pub const JOBS_OF_MESSAGE_MAX: usize = 64;
 pub const JOB_KEYS_MAX: usize = 64;
 /// Jobs that wait for each other in one chain.
 pub const JOB_WAITS_MAX: usize = 32;
+/// Times at which a unit was free that are remembered for one job.
+pub const JOB_UNIT_FREED_MAX: usize = 16;

@@ -206,10 +206,16 @@ fn rule_6_the_last_unit_that_is_taken_off_leaves_the_patient_alone() {
     let off = |unit| says(unit, Status::new(unit::Primary::Available, [unit::Word::AssignmentCancelled]), 2 * MINUTE);
     let one_left = hear(&job, &off("M7"));
     assert_eq!((one_left.job.state(), one_left.findings), (State::EnRoute, vec![]));
+    let at_once = hear(&one_left.job, &of_unit("M8", State::OnScene, 2 * MINUTE)).job;
+    assert!(hear(&at_once, &off("M8")).job.is_left_alone(), "of two at the same time the one that claims less");
     let none_left = hear(&one_left.job, &off("M8"));
     assert_eq!(none_left.findings, [Finding::NobodyComing]);
-    let another = hear(&none_left.job, &of_unit("M9", State::Assigned, 3 * MINUTE));
-    assert!(!another.job.is_left_alone());
+    for next in ["M9", "M7"] {
+        let another = hear(&none_left.job, &of_unit(next, State::Assigned, 3 * MINUTE));
+        assert!(!another.job.is_left_alone(), "{next}, be it one that was taken off before");
+    }
+    let late = Report { received_at: Timestamp(TEN + 9 * MINUTE), ..of_unit("M8", State::EnRoute, MINUTE) };
+    assert!(hear(&none_left.job, &late).job.is_left_alone(), "what was before it was taken off");
 }
 
 #[test]
