@@ -24,10 +24,12 @@ mod inbound;
 mod links;
 mod network;
 mod targets;
+mod use_cases;
 
 use answering::AckTarget;
 use destinations::NamedDestination;
 use network::Listening;
+pub(super) use use_cases::read_use_cases;
 
 /// Reads a configuration: the main file first, then those of `conf.d` in the order of their names, each with the
 /// name that faults show. Gives the settings and what a person should look at, or everything that is wrong.
@@ -149,13 +151,14 @@ impl<'k> Reader<'k> {
         self.refuse_shared_folders();
         let (store, limit_place) = store?;
         self.refuse_frames_beyond_store(store.limit, &limit_place);
-        let Site { site, node, zone, maps, profiles } = site?;
+        let Site { site, node, zone, maps, profiles, use_cases } = site?;
         Some(Settings {
             site,
             node,
             zone,
             maps,
             profiles,
+            use_cases,
             store,
             links: links.into_iter().collect::<Option<_>>()?,
             destinations: destinations.into_iter().collect::<Option<_>>()?,
@@ -204,7 +207,8 @@ impl<'k> Reader<'k> {
         let zone = fields.read(&appliance::SITE_ZONE, &mut self.found);
         let maps = fields.read(&appliance::MAPS, &mut self.found);
         let profiles = fields.read(&appliance::PROFILES, &mut self.found);
-        Some(Site { site: site?, node: node?, zone: zone?, maps, profiles })
+        let use_cases = fields.read(&appliance::USE_CASES, &mut self.found);
+        Some(Site { site: site?, node: node?, zone: zone?, maps, profiles, use_cases })
     }
 
     /// The store, and where its limit stands.
@@ -280,6 +284,7 @@ struct Site {
     zone: String,
     maps: Option<PathBuf>,
     profiles: Option<PathBuf>,
+    use_cases: Option<PathBuf>,
 }
 
 fn single<'e>(entries: &'e [Entry<'e>], kind: &str) -> Option<&'e Entry<'e>> {

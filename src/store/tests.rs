@@ -70,6 +70,7 @@ fn settings(folder: &Path) -> Settings {
     };
     let flow = |name: &str, priority| Flow {
         name: Name::new(name),
+        use_case: None,
         from: 0,
         on: vec![TypePattern { code: None, trigger: None }],
         to: 0,
@@ -88,6 +89,7 @@ fn settings(folder: &Path) -> Settings {
         zone: "UTC".to_owned(),
         maps: None,
         profiles: None,
+        use_cases: None,
         store: Store {
             path: folder.to_owned(),
             key: SecretRef::File("unused".into()),

@@ -26,6 +26,7 @@ fn site(links: usize, flows: usize, destinations: usize) -> Settings {
         zone: "UTC".into(),
         maps: None,
         profiles: None,
+        use_cases: None,
         store: Store {
             path: PathBuf::from("store"),
             key: SecretRef::Credential("store-key".into()),
@@ -75,6 +76,7 @@ fn site(links: usize, flows: usize, destinations: usize) -> Settings {
         flows: (0..flows)
             .map(|n| Flow {
                 name: Name::new(format!("flow{n}")),
+                use_case: None,
                 from: n % links,
                 on: vec![pattern("ADT^*"), pattern("ADT^A03"), pattern("ORM^O01")],
                 to: n % destinations,

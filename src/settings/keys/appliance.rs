@@ -47,10 +47,17 @@ pub(in crate::settings) static PROFILES: Key<Spelled<PathBuf>> = Key {
     example: "\"/etc/gurney/profiles\"",
     doc: "Folder with further conformance profiles, beside the built-in ones.",
 };
+pub(in crate::settings) static USE_CASES: Key<Spelled<PathBuf>> = Key {
+    name: "use_cases",
+    form: PATH,
+    absent: Absent::Nothing,
+    example: "\"/etc/gurney/use-cases\"",
+    doc: "Folder with the site's own use cases; one of the name of a built-in one takes its place.",
+};
 pub(in crate::settings) static GURNEY: Section = Section {
     kind: "gurney",
     doc: "The site and this box.",
-    keys: &[&SITE, &NODE, &SITE_ZONE, &MAPS, &PROFILES],
+    keys: &[&SITE, &NODE, &SITE_ZONE, &MAPS, &PROFILES, &USE_CASES],
     later: &[],
 };
 
