@@ -407,16 +407,17 @@ impl Play<'_> {
 }
 
 /// One job in a Bundle that the platform took.
-struct Parcel {
-    job: String,
-    does: String,
+pub(crate) struct Parcel {
+    pub(crate) job: String,
+    /// The method of its Task's entry, and Task.status.
+    pub(crate) does: String,
     bundle: Value,
     task: usize,
 }
 
 impl Parcel {
     /// The jobs of a Bundle.
-    fn of(body: &[u8]) -> Vec<Self> {
+    pub(crate) fn of(body: &[u8]) -> Vec<Self> {
         let bundle: Value = serde_json::from_slice(body).expect("the platform takes JSON");
         let entries = bundle["entry"].as_array().expect("entries").clone();
         let of_job = |(at, entry): (usize, &Value)| {
@@ -503,7 +504,8 @@ fn trimmed(bytes: &[u8]) -> &[u8] {
     &bytes[..end]
 }
 
-fn below(random: &mut SplitMix64, bound: usize) -> usize {
+/// A number below `bound`.
+pub(crate) fn below(random: &mut SplitMix64, bound: usize) -> usize {
     usize::try_from(random.below(u64::try_from(bound).unwrap())).unwrap()
 }
 
@@ -511,6 +513,7 @@ fn below(random: &mut SplitMix64, bound: usize) -> usize {
     clippy::disallowed_methods,
     reason = "messages are as fresh as they say, so that the box's own clock may judge them"
 )]
-fn now() -> jiff::Timestamp {
+/// The time of a play.
+pub(crate) fn now() -> jiff::Timestamp {
     jiff::Timestamp::now()
 }
