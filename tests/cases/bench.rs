@@ -10,7 +10,10 @@ use std::{
 };
 
 use gurney::{
-    sim::platform::{Platform, PlatformOptions},
+    sim::{
+        platform::{Platform, PlatformOptions},
+        scene::persona::ZONE,
+    },
     store::key::StoreKey,
 };
 use serde_json::{Value, json};
@@ -22,7 +25,6 @@ use tokio::{
 
 use crate::{
     links::Links,
-    persona::ZONE,
     scenario::Mend,
     wait::{until, within},
 };

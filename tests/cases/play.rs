@@ -7,14 +7,16 @@ use std::collections::BTreeMap;
 use gurney::sim::{
     platform::{Control, Store},
     random::SplitMix64,
+    scene::{
+        Persona, Presence,
+        look::{JobAtPlatform, Resources, holds, shown},
+    },
 };
 use serde_json::{Value, json};
 
 use crate::{
     bench::Bench,
-    look::{Resources, holds, shown},
-    persona::Persona,
-    scenario::{Aside, Job, LinkKind, Presence, Request, Scenario, Step, Vary},
+    scenario::{Aside, Job, LinkKind, Request, Scenario, Step, Vary},
     wait::until,
 };
 
@@ -90,7 +92,7 @@ async fn play(
     let mut persona = Persona::invent(random, number, now());
     if style.has(Vary::Zones) {
         let zones = ["Asia/Kolkata", "Europe/Berlin", "America/Los_Angeles", "Pacific/Auckland"];
-        persona.zone = jiff::tz::TimeZone::get(zones[below(random, zones.len())]).ok();
+        persona = persona.with_offset_of(zones[below(random, zones.len())]);
     }
     let before = Before::now(bench, scenario).await;
     let mut play =
@@ -203,9 +205,8 @@ impl Play<'_> {
     fn message(&mut self, template: &str, step: &Step, random: &mut SplitMix64) -> (Vec<u8>, String) {
         self.sent += 1;
         let id = format!("UC{}-{}", self.number, self.sent);
-        let mut own = step.set.clone();
-        own.insert("id".to_owned(), id.clone());
-        let mut text = self.persona.fill(template, &own).trim_end().replace('\n', "\r") + "\r";
+        let message = self.persona.message(template, &step.set, &id).unwrap();
+        let mut text = String::from_utf8(message).unwrap();
         if self.style.has(Vary::Extras) {
             text += "ZZX|1|said by nobody^else|~|\r";
         }
@@ -276,7 +277,8 @@ impl Play<'_> {
             return Err("one delivery key had two bodies".to_owned());
         }
         let log = self.bench.log();
-        match self.persona.secrets().into_iter().find(|secret| log.contains(secret)) {
+        let secrets = ["family", "mrn", "visit", "order"].map(|name| self.persona.value(name).unwrap());
+        match secrets.into_iter().find(|secret| log.contains(secret)) {
             Some(_) => Err("the log holds patient data".to_owned()),
             None => Ok(()),
         }
@@ -318,13 +320,13 @@ impl Play<'_> {
         hasnt: &BTreeMap<String, String>,
     ) -> Verdict {
         for (path, value) in has {
-            let value = self.persona.fill(value, &BTreeMap::new());
+            let value = self.persona.fill(value, &BTreeMap::new()).unwrap();
             if !holds(resources, path, &value) {
                 return Err(format!("{path}: expected `{value}`, found {}", shown(resources, path)));
             }
         }
         for (path, value) in hasnt {
-            let value = self.persona.fill(value, &BTreeMap::new());
+            let value = self.persona.fill(value, &BTreeMap::new()).unwrap();
             if holds(resources, path, &value) {
                 return Err(format!("{path}: expected anything but `{value}`, found {}", shown(resources, path)));
             }
@@ -365,8 +367,8 @@ impl Play<'_> {
         if !wanted.status.iter().any(|wanted| wanted == status) {
             return Err(format!("expected status {}, found {status}", wanted.status.join(" or ")));
         }
-        let shelf = Shelf { store, task };
-        self.judge_elements(&shelf, &wanted.has, &wanted.hasnt)
+        let job = JobAtPlatform { store, task };
+        self.judge_elements(&job, &wanted.has, &wanted.hasnt)
     }
 
     async fn judge_metrics(&self, scenario: &Scenario) -> Verdict {
@@ -442,31 +444,6 @@ impl Resources for Parcel {
     fn resolve(&self, reference: &str) -> Option<&Value> {
         let entries = self.bundle["entry"].as_array().expect("entries");
         entries.iter().find(|entry| entry["fullUrl"] == reference).map(|entry| &entry["resource"])
-    }
-}
-
-/// A job in the platform's store: its Task, and what that refers to.
-struct Shelf<'s> {
-    store: &'s Store,
-    task: &'s Value,
-}
-
-impl Resources for Shelf<'_> {
-    fn of_type(&self, kind: &str) -> Vec<&Value> {
-        let referred = match kind {
-            "Task" => return vec![self.task],
-            "ServiceRequest" | "DeviceRequest" => &self.task["focus"],
-            "Patient" => &self.task["for"],
-            "Encounter" => &self.task["encounter"],
-            other => panic!("a job refers to no {other} by itself"),
-        };
-        let found = referred["reference"].as_str().and_then(|reference| self.resolve(reference));
-        found.into_iter().filter(|resource| resource["resourceType"] == kind).collect()
-    }
-
-    fn resolve(&self, reference: &str) -> Option<&Value> {
-        let (kind, id) = reference.split_once('/')?;
-        self.store.read(kind, id)
     }
 }
 

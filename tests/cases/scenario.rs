@@ -1,4 +1,4 @@
-//! A scenario as its folder tells it: `case.toml`, and messages beside it or in `messages`.
+//! A scenario as its folder tells it: `case.toml`, and messages beside it or in `config/scenes/messages`.
 //!
 //! ```toml
 //! title    = "An order makes one requested job"
@@ -36,7 +36,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use gurney::sim::platform::Step as FaultStep;
+use gurney::sim::{platform::Step as FaultStep, scene::Presence};
 use serde::Deserialize;
 
 /// A scenario.
@@ -125,14 +125,6 @@ pub(crate) struct Step {
     pub(crate) answer: Option<String>,
     pub(crate) held: Option<Aside>,
     pub(crate) quarantined: Option<Aside>,
-}
-
-/// Whether the platform can be reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Presence {
-    Unplugged,
-    Plugged,
 }
 
 /// A step that has nothing to say but that it is done.
@@ -227,7 +219,7 @@ impl Scenario {
     /// A file of the scenario, or of the messages that scenarios share.
     pub(crate) fn file(&self, name: &str) -> String {
         let own = self.folder.join(name);
-        let shared = self.folder.join("../../messages").join(name);
+        let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/scenes/messages").join(name);
         let file = if own.is_file() { own } else { shared };
         fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
     }

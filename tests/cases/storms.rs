@@ -9,19 +9,23 @@ use std::{
 use gurney::sim::{
     platform::{Control, Fault, Keys, Step},
     random::SplitMix64,
+    scene::{
+        Persona,
+        look::{holds, look},
+    },
 };
 use tokio::time::Instant;
 
 use crate::{
-    AWAITED, CASES,
+    AWAITED,
     bench::Bench,
-    look::{holds, look},
-    persona::Persona,
     play::{Parcel, Verdict, below, now},
     scenario::LinkKind,
     seed,
     wait::until_so,
 };
+
+const MESSAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/scenes/messages");
 
 /// Makes the messages of many people and sends them over MLLP.
 struct Feed<'b> {
@@ -32,12 +36,11 @@ struct Feed<'b> {
 impl Feed<'_> {
     async fn send(&mut self, persona: &Persona, file: &str, set: &[(&str, &str)]) {
         self.sent += 1;
-        let template = fs::read_to_string(format!("{CASES}/messages/{file}")).unwrap();
-        let mut own: BTreeMap<String, String> =
+        let template = fs::read_to_string(format!("{MESSAGES}/{file}")).unwrap();
+        let set: BTreeMap<String, String> =
             set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        own.insert("id".to_owned(), format!("STORM-{}", self.sent));
-        let text = persona.fill(&template, &own).trim_end().replace('\n', "\r") + "\r";
-        let answer = self.bench.links.exchange(LinkKind::Mllp, text.as_bytes()).await;
+        let message = persona.message(&template, &set, &format!("STORM-{}", self.sent)).unwrap();
+        let answer = self.bench.links.exchange(LinkKind::Mllp, &message).await;
         let answer = String::from_utf8(answer).unwrap();
         assert!(answer.contains(&format!("MSA|AA|STORM-{}", self.sent)), "{answer}");
     }
@@ -68,7 +71,7 @@ async fn lose_a_thousand_answers(keys: Keys) {
     let mut feed = Feed { bench: &mut bench, sent: 0 };
     for number in 0..ORDERS {
         let persona = Persona::invent(&mut random, number, now());
-        orders.insert(persona.fill("{order}", &BTreeMap::new()));
+        orders.insert(persona.value("order").unwrap().to_owned());
         feed.send(&persona, "order.hl7", &[]).await;
     }
     until_so("all is delivered", async || bench.tally("waiting").await == 0).await;
@@ -102,6 +105,9 @@ async fn uc_18_a_thousand_lost_answers_of_a_platform_without_keys() {
     lose_a_thousand_answers(Keys::Ignored).await;
 }
 
+/// A message of a visit that is still to be sent: its file, and what is set in it.
+type Due = (&'static str, Vec<(&'static str, String)>);
+
 /// What must have come of the visits of an outage.
 #[derive(Default)]
 struct Expected {
@@ -121,7 +127,6 @@ struct Expected {
 /// cancels first, and nothing of what was taken back.
 async fn outage(bench: &mut Bench, random: &mut SplitMix64) -> Verdict {
     let mut expected = Expected::default();
-    let none = BTreeMap::new();
     let known: Vec<Persona> = (0..50).map(|number| Persona::invent(random, number, now())).collect();
     let mut feed = Feed { bench: &mut *bench, sent: 0 };
     for persona in &known {
@@ -133,7 +138,7 @@ async fn outage(bench: &mut Bench, random: &mut SplitMix64) -> Verdict {
     feed.sent = 0;
 
     // Steps of different visits mix; those of one visit keep their order.
-    let mut visits: Vec<(Persona, Vec<(&str, Vec<(&str, String)>)>)> = Vec::new();
+    let mut visits: Vec<(Persona, Vec<Due>)> = Vec::new();
     let at = |minutes: u64| format!("{{now-{minutes}m}}");
     let adt = |event: &str, minutes: u64, more: &[(&'static str, &str)]| {
         let mut set = vec![("event", event.to_owned()), ("sent", at(minutes)), ("recorded", at(minutes))];
@@ -144,20 +149,20 @@ async fn outage(bench: &mut Bench, random: &mut SplitMix64) -> Verdict {
     let order = |minutes: u64| ("order.hl7", vec![("sent", at(minutes)), ("ordered", at(minutes))]);
     let cancel = |minutes: u64| ("cancel.hl7", vec![("sent", at(minutes)), ("ordered", at(minutes))]);
     for (number, persona) in known.into_iter().enumerate() {
-        let visit = persona.fill("{visit}", &none);
+        let visit = persona.value("visit").unwrap().to_owned();
         if number % 2 == 0 {
             expected.cancelled.insert(visit);
             visits.push((persona, vec![cancel(9)]));
             continue;
         }
-        expected.moved.insert(visit, persona.fill("{at3_name}", &none));
+        expected.moved.insert(visit, persona.value("at3_name").unwrap().to_owned());
         let moves = vec![adt("A02", 9, &[("at", "{at2}")]), adt("A02", 6, &[("at", "{at3}")])];
         visits.push((persona, moves));
     }
     for number in 100..295_usize {
         let persona = Persona::invent(random, number, now());
-        let visit = persona.fill("{visit}", &none);
-        let bed = persona.fill("{at2_name}", &none);
+        let visit = persona.value("visit").unwrap().to_owned();
+        let bed = persona.value("at2_name").unwrap().to_owned();
         let minutes = match number % 5 {
             0 | 1 => 10,
             2 | 3 => 100,

@@ -9,22 +9,53 @@
 
 use serde_json::Value;
 
+use crate::sim::platform::Store;
+
 /// Finds resources by type and by reference.
-pub(crate) trait Resources {
+pub trait Resources {
     /// All of a type.
     fn of_type(&self, kind: &str) -> Vec<&Value>;
     /// The one that a reference means.
     fn resolve(&self, reference: &str) -> Option<&Value>;
 }
 
+/// A job as the simulated platform has it: its Task, and what that refers to.
+#[derive(Clone, Copy, Debug)]
+pub struct JobAtPlatform<'s> {
+    /// The platform's resources.
+    pub store: &'s Store,
+    /// The job's Task.
+    pub task: &'s Value,
+}
+
+impl Resources for JobAtPlatform<'_> {
+    fn of_type(&self, kind: &str) -> Vec<&Value> {
+        let referred = match kind {
+            "Task" => return vec![self.task],
+            "ServiceRequest" | "DeviceRequest" => self.task.get("focus"),
+            "Patient" => self.task.get("for"),
+            "Encounter" => self.task.get("encounter"),
+            _ => None,
+        };
+        let reference = referred.and_then(|referred| referred.get("reference")?.as_str());
+        let found = reference.and_then(|reference| self.resolve(reference));
+        found.into_iter().filter(|resource| resource.get("resourceType").is_some_and(|found| found == kind)).collect()
+    }
+
+    fn resolve(&self, reference: &str) -> Option<&Value> {
+        let (kind, id) = reference.split_once('/')?;
+        self.store.read(kind, id)
+    }
+}
+
 /// Every value that a path leads to.
-pub(crate) fn look<'r>(resources: &'r dyn Resources, path: &str) -> Vec<&'r Value> {
+pub fn look<'r>(resources: &'r dyn Resources, path: &str) -> Vec<&'r Value> {
     let (kind, rest) = path.split_once('.').unwrap_or((path, ""));
     let mut found = resources.of_type(kind);
     for part in parts(rest) {
         let (arrow, part) = part.strip_prefix("->").map_or((false, part.as_str()), |part| (true, part));
         if arrow {
-            let references = found.iter().filter_map(|value| value["reference"].as_str());
+            let references = found.iter().filter_map(|value| value.get("reference")?.as_str());
             found = references.filter_map(|reference| resources.resolve(reference)).collect();
         }
         let (name, code) = part.split_once('(').map_or((part, None), |(name, code)| (name, code.strip_suffix(')')));
@@ -37,7 +68,7 @@ pub(crate) fn look<'r>(resources: &'r dyn Resources, path: &str) -> Vec<&'r Valu
 }
 
 /// Whether one of the values that a path leads to is as expected; an empty expectation is that there is any.
-pub(crate) fn holds(resources: &dyn Resources, path: &str, expected: &str) -> bool {
+pub fn holds(resources: &dyn Resources, path: &str, expected: &str) -> bool {
     let found = look(resources, path);
     if expected.is_empty() {
         return !found.is_empty();
@@ -46,7 +77,7 @@ pub(crate) fn holds(resources: &dyn Resources, path: &str, expected: &str) -> bo
 }
 
 /// The values that a path leads to, for a person.
-pub(crate) fn shown(resources: &dyn Resources, path: &str) -> String {
+pub fn shown(resources: &dyn Resources, path: &str) -> String {
     let found: Vec<String> = look(resources, path).into_iter().map(text).collect();
     if found.is_empty() { "nothing".to_owned() } else { found.join(" | ") }
 }
@@ -79,36 +110,41 @@ fn items(value: &Value) -> Vec<&Value> {
 
 fn has_code(value: &Value, code: &str) -> bool {
     let codings = value.get("coding").map(items).unwrap_or_default();
-    codings.iter().any(|coding| coding["code"] == code)
+    codings.iter().any(|coding| coding.get("code").is_some_and(|found| found == code))
 }
 
 fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
 }
 
-#[test]
-fn finds_what_a_path_leads_to() {
-    struct One(Value);
-    impl Resources for One {
-        fn of_type(&self, kind: &str) -> Vec<&Value> {
-            if self.0["resourceType"] == kind { vec![&self.0] } else { Vec::new() }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_what_a_path_leads_to() {
+        struct One(Value);
+        impl Resources for One {
+            fn of_type(&self, kind: &str) -> Vec<&Value> {
+                if self.0["resourceType"] == kind { vec![&self.0] } else { Vec::new() }
+            }
+            fn resolve(&self, reference: &str) -> Option<&Value> {
+                (reference == "me").then_some(&self.0)
+            }
         }
-        fn resolve(&self, reference: &str) -> Option<&Value> {
-            (reference == "me").then_some(&self.0)
-        }
+        let task = serde_json::json!({
+            "resourceType": "Task", "name": "n", "at": "2026-11-26T08:00:00-06:00",
+            "input": [
+                {"type": {"coding": [{"code": "pickup"}]}, "valueReference": {"reference": "me"}},
+                {"type": {"coding": [{"code": "weight"}]}, "valueQuantity": {"value": 82.5}},
+            ],
+        });
+        let one = One(task);
+        assert!(holds(&one, "Task.input(pickup).valueReference->name", "n"));
+        assert!(!holds(&one, "Task.input(pickup).valueReference->name", "m"));
+        assert!(holds(&one, "Task.input(weight).valueQuantity.value", "82.5"));
+        assert!(holds(&one, "Task.input(weight)", "") && !holds(&one, "Task.input(oxygen)", ""));
+        assert!(holds(&one, "Task.at", "@2026-11-26T14:00:00Z") && !holds(&one, "Task.at", "@2026-11-26T15:00:00Z"));
+        assert_eq!(shown(&one, "Task.none"), "nothing");
     }
-    let task = serde_json::json!({
-        "resourceType": "Task", "name": "n", "at": "2026-11-26T08:00:00-06:00",
-        "input": [
-            {"type": {"coding": [{"code": "pickup"}]}, "valueReference": {"reference": "me"}},
-            {"type": {"coding": [{"code": "weight"}]}, "valueQuantity": {"value": 82.5}},
-        ],
-    });
-    let one = One(task);
-    assert!(holds(&one, "Task.input(pickup).valueReference->name", "n"));
-    assert!(!holds(&one, "Task.input(pickup).valueReference->name", "m"));
-    assert!(holds(&one, "Task.input(weight).valueQuantity.value", "82.5"));
-    assert!(holds(&one, "Task.input(weight)", "") && !holds(&one, "Task.input(oxygen)", ""));
-    assert!(holds(&one, "Task.at", "@2026-11-26T14:00:00Z") && !holds(&one, "Task.at", "@2026-11-26T15:00:00Z"));
-    assert_eq!(shown(&one, "Task.none"), "nothing");
 }
