@@ -10,16 +10,20 @@ mod acknowledge;
 mod continuation;
 mod decide;
 mod instrument;
+mod jobs;
+mod net;
 mod reply;
 mod understand;
 mod understood;
 
 pub use continuation::{CONTINUATION, Whole, joined};
 pub use decide::{
-    Advance, Answer, Aside, AsideKind, Awaited, Disposition, Draft, Facts, Fate, Original, Record, Verdict, decide,
-    poisoned,
+    Advance, Answer, Aside, AsideKind, Awaited, Decision, Disposition, Draft, Facts, Fate, Known, Original, Record,
+    Verdict, decide, ordering_key_of, poisoned, settle_aside,
 };
 pub use instrument::{Named, named};
+pub use jobs::{By, Decided, Held, JobRecord};
+pub use net::{Due, Step, due};
 pub use reply::{
     ACKNOWLEDGEMENT, Asked, Reply, application, asked, delivery, local, out_of_sequence, oversize, refusal, reply,
 };

@@ -12,6 +12,7 @@ pub mod fhir;
 pub mod flow;
 pub mod hl7;
 pub mod ids;
+pub mod job;
 pub mod lis02;
 pub mod mapping;
 pub mod node;

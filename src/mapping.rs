@@ -18,13 +18,16 @@ use jiff::tz::TimeZone;
 use uuid::Uuid;
 
 use crate::{
-    event::Scope,
+    event::{Picture, Scope},
     fhir::{Bundle, Object},
-    hl7::{Encoding, Message},
+    hl7::{Charset, Encoding, Index, Message, MessageType},
+    ids,
     units::Timestamp,
 };
 
+mod ask;
 mod compile;
+mod dialect;
 mod fault;
 mod identity;
 mod place;
@@ -36,13 +39,16 @@ mod table;
 mod text;
 mod verb;
 
+pub use ask::{JobAsk, Told};
+pub use dialect::{Dialect, STANDARD};
 pub use fault::MapFault;
 pub use identity::BASE;
 pub use refusal::{Missing, Reason, Refusal, Unmapped};
 pub use table::{Code, Table, Unlisted};
 pub use verb::Verb;
 
-use compile::{Compiled, Tables};
+use compile::{Compiled, Tables, Trigger};
+use dialect::Dialects;
 use fault::Faults;
 use run::{Ran, Run};
 use text::{By, MapText};
@@ -72,7 +78,7 @@ pub enum Outcome {
 }
 
 /// A Bundle ready to be sent.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Prepared {
     /// What it does to which jobs; at least one.
     pub jobs: Vec<JobIntent>,
@@ -118,6 +124,7 @@ pub struct Map {
     pub reviewed_on: jiff::civil::Date,
     /// When somebody has to again.
     pub review_due: jiff::civil::Date,
+    dialect: Arc<Dialect>,
     compiled: Compiled,
     meta: Object,
 }
@@ -128,26 +135,20 @@ impl Map {
         format!("{}@{}", self.name, self.version)
     }
 
+    /// The dialect of the senders that it is for.
+    pub const fn dialect(&self) -> &Arc<Dialect> {
+        &self.dialect
+    }
+
     /// Translates a message, or says all that keeps it from being translated. Of an order message with several
     /// orders all are translated or none: half an order set is not what was ordered.
     pub fn prepare(&self, message: &Message<'_>, context: &Context<'_>) -> Result<Outcome, Refusal> {
         let kind = message.message_type();
-        let Some(trigger) = self.compiled.triggers.iter().find(|trigger| trigger.on.iter().any(|on| on.fits(&kind)))
-        else {
-            return Ok(Outcome::NotApplicable);
-        };
+        let Some(trigger) = self.trigger(&kind) else { return Ok(Outcome::NotApplicable) };
         let charset = message.charset(context.encoding);
-        let scopes = match trigger.by {
-            By::Order => Scope::of_orders(*message, &charset),
-            By::Visit => vec![Scope::of_message(*message, &charset)],
-        };
         let mut refusal = Refusal::default();
-        if scopes.is_empty() {
-            let from = vec!["ORC".into(), "OBR".into()];
-            refusal.missing.push(Missing { what: "order".into(), from });
-        }
         let mut prepared = Prepared { jobs: Vec::new(), bundle: Bundle::default() };
-        for scope in scopes {
+        for scope in scopes(trigger, *message, &charset, &mut refusal) {
             match Run::new(self, context, kind, scope).apply(trigger, &mut prepared.bundle) {
                 Ok(Ran::NotApplicable) => {}
                 Ok(Ran::Job(job)) => prepared.add(job, &mut refusal),
@@ -161,7 +162,101 @@ impl Map {
     }
 }
 
+impl Map {
+    /// What a message asks for about jobs, or all that keeps it from being understood. Empty where the message is not
+    /// for this map. Of an order message with several orders all are understood or none.
+    pub fn asks(&self, message: &Message<'_>, context: &Context<'_>) -> Result<Vec<JobAsk>, Refusal> {
+        let kind = message.message_type();
+        let Some(trigger) = self.trigger(&kind) else { return Ok(Vec::new()) };
+        let charset = message.charset(context.encoding);
+        let mut refusal = Refusal::default();
+        let mut asks: Vec<JobAsk> = Vec::new();
+        for scope in scopes(trigger, *message, &charset, &mut refusal) {
+            match Run::new(self, context, kind, scope).ask(trigger) {
+                Ok(Some(ask)) => {
+                    let repeated = ask.name.is_some() && asks.iter().any(|known| known.name == ask.name);
+                    if repeated && refusal.repeated.is_empty() {
+                        refusal.repeated.push("ORC-2".into());
+                    }
+                    asks.push(ask);
+                }
+                Ok(None) => {}
+                Err(found) => refusal.merge(found),
+            }
+        }
+        if refusal.is_empty() { Ok(asks) } else { Err(refusal) }
+    }
+
+    /// Adds to `prepared` what is to be told of a job, from its picture, or says all that keeps it from being told.
+    pub fn tell(&self, told: &Told, context: &Context<'_>, prepared: &mut Prepared) -> Result<(), Refusal> {
+        let intent = self.tell_one(told, context, &mut prepared.bundle)?;
+        prepared.jobs.push(intent);
+        Ok(())
+    }
+
+    fn tell_one(&self, told: &Told, context: &Context<'_>, bundle: &mut Bundle) -> Result<JobIntent, Refusal> {
+        let unreadable = || Refusal { unreadable: vec!["MSH".into()], ..Refusal::default() };
+        let index = Index::of(&told.message).map_err(|_| unreadable())?;
+        let message = index.message(&told.message);
+        let kind = message.message_type();
+        let charset = message.charset(Some(Picture::ENCODING));
+        // A job whose picture holds an order is that order's, whatever message came last.
+        let scope = Scope::of_orders(message, &charset).into_iter().next();
+        let scope = scope.unwrap_or_else(|| Scope::of_message(message, &charset));
+        Run::new(self, context, kind, scope).tell(told, bundle)
+    }
+
+    /// Whether messages become jobs by this map.
+    pub fn makes_jobs(&self) -> bool {
+        !self.compiled.triggers.is_empty()
+    }
+
+    /// The service that its jobs are.
+    pub fn service(&self) -> &str {
+        &self.compiled.service
+    }
+
+    fn trigger(&self, kind: &MessageType<'_>) -> Option<&Trigger> {
+        self.compiled.triggers.iter().find(|trigger| trigger.on.iter().any(|on| on.fits(kind)))
+    }
+}
+
+/// The events of a message, as its trigger sees them.
+fn scopes<'m>(trigger: &Trigger, message: Message<'m>, charset: &'m Charset, refusal: &mut Refusal) -> Vec<Scope<'m>> {
+    let scopes = match trigger.by {
+        By::Order => Scope::of_orders(message, charset),
+        By::Visit => vec![Scope::of_message(message, charset)],
+    };
+    if scopes.is_empty() {
+        let from = vec!["ORC".into(), "OBR".into()];
+        refusal.missing.push(Missing { what: "order".into(), from });
+    }
+    scopes
+}
+
+impl Map {
+    /// The same map, resolved for the senders of a dialect.
+    fn spoken(&self, dialect: &Arc<Dialect>, compiled: Compiled) -> Self {
+        Self {
+            name: self.name.clone(),
+            version: self.version,
+            title: self.title.clone(),
+            owner: self.owner.clone(),
+            reviewed_on: self.reviewed_on,
+            review_due: self.review_due,
+            dialect: Arc::clone(dialect),
+            compiled,
+            meta: self.meta.clone(),
+        }
+    }
+}
+
 impl Prepared {
+    /// What it says, whenever it is said: the same as long as nothing of it is different.
+    pub fn digest(&self) -> Uuid {
+        ids::derive("told", &[&self.bundle.render()])
+    }
+
     fn add(&mut self, job: JobIntent, refusal: &mut Refusal) {
         if self.jobs.iter().any(|known| known.job == job.job) && refusal.repeated.is_empty() {
             refusal.repeated.push("ORC-2".into());
@@ -179,9 +274,14 @@ impl std::fmt::Debug for Map {
 /// All maps and tables of a site.
 #[derive(Debug)]
 pub struct Registry {
-    maps: BTreeMap<(String, u32), Arc<Map>>,
+    maps: Maps,
+    /// The same maps for the senders of every other dialect.
+    spoken: BTreeMap<(String, u32), Maps>,
+    dialects: Dialects,
     tables: Tables,
 }
+
+type Maps = BTreeMap<(String, u32), Arc<Map>>;
 
 impl Registry {
     /// What comes with Gurney.
@@ -190,8 +290,8 @@ impl Registry {
     }
 
     /// What comes with Gurney and the site's own files, as `(file name, text)`. A file whose text has `[table.…]`
-    /// holds tables, any other one map. A site's table takes the place of a built-in one of its name; maps and
-    /// versions are never replaced. All faults are reported at once.
+    /// holds tables, one that names a `dialect` that, any other one map. A site's table takes the place of a built-in one of its name; maps and
+    /// versions, and dialects, are never replaced. All faults are reported at once.
     pub fn with(sources: &[(&str, &str)]) -> Result<Self, Vec<MapFault>> {
         let mut faults = Vec::new();
         let is_table = |text: &str| text.lines().any(|line| line.trim_start().starts_with("[table."));
@@ -203,17 +303,61 @@ impl Registry {
             }
             tables.extend(added);
         }
-        let mut maps = BTreeMap::new();
-        for (file, text) in BUILTIN.iter().chain(sources).filter(|(_, text)| !is_table(text)) {
+        let texts = || BUILTIN.iter().chain(sources).filter(|(_, text)| !is_table(text)).copied();
+        let spoken: Vec<_> = texts().filter(|(_, text)| dialect::is_dialect(text)).collect();
+        let dialects = dialect::read(&spoken, &tables, &mut faults);
+        let mut maps = Maps::new();
+        let Some(standard) = dialects.get(&(STANDARD.0.to_owned(), STANDARD.1)) else { return Err(faults) };
+        let mut read = Vec::new();
+        for (file, text) in texts().filter(|(_, text)| !dialect::is_dialect(text)) {
             let mut noted = Faults { file, text, found: &mut faults };
-            add_map(text, &tables, &mut maps, &mut noted);
+            let added = add_map(text, &tables, standard, &mut maps, &mut noted);
+            read.extend(added.map(|map| (file, text, map)));
         }
-        if faults.is_empty() { Ok(Self { maps, tables }) } else { Err(faults) }
+        let mut registry = Self { maps, spoken: BTreeMap::new(), dialects, tables };
+        if faults.is_empty() {
+            registry.translate(&read, &mut faults);
+        }
+        if faults.is_empty() { Ok(registry) } else { Err(faults) }
+    }
+
+    /// Resolves every map for every further dialect, so that what does not fit is found now.
+    fn translate(&mut self, read: &[(&str, &str, MapText)], faults: &mut Vec<MapFault>) {
+        for (key, dialect) in self.dialects.iter().filter(|(_, dialect)| !dialect.is_standard()) {
+            let mut maps = Maps::new();
+            for (file, text, map) in read {
+                let mut noted = Faults { file, text, found: faults };
+                let added = compile::compile(map, &self.tables, dialect, &mut noted);
+                let id = (map.map.get_ref().clone(), map.version);
+                if let (Some(compiled), Some(map)) = (added, self.maps.get(&id)) {
+                    maps.insert(id, Arc::new(map.spoken(dialect, compiled)));
+                }
+            }
+            self.spoken.insert(key.clone(), maps);
+        }
     }
 
     /// The map with this name and version.
     pub fn get(&self, name: &str, version: u32) -> Option<&Arc<Map>> {
         self.maps.get(&(name.to_owned(), version))
+    }
+
+    /// The map with this name and version for the senders of a dialect, given by name and version.
+    pub fn get_for(&self, name: &str, version: u32, dialect: (&str, u32)) -> Option<&Arc<Map>> {
+        if dialect == STANDARD {
+            return self.get(name, version);
+        }
+        self.spoken.get(&(dialect.0.to_owned(), dialect.1))?.get(&(name.to_owned(), version))
+    }
+
+    /// The dialect with this name and version.
+    pub fn dialect(&self, name: &str, version: u32) -> Option<&Arc<Dialect>> {
+        self.dialects.get(&(name.to_owned(), version))
+    }
+
+    /// All dialects, by name and version.
+    pub fn dialects(&self) -> impl Iterator<Item = &Arc<Dialect>> {
+        self.dialects.values()
     }
 
     /// All maps, by name and version.
@@ -235,6 +379,7 @@ const BUILTIN: &[(&str, &str)] = &[
     ("terminology/fhir.toml", include_str!("../config/terminology/fhir.toml")),
     ("terminology/hl7-v2.toml", include_str!("../config/terminology/hl7-v2.toml")),
     ("terminology/example-site.toml", include_str!("../config/terminology/example-site.toml")),
+    ("dialects/standard@1.toml", include_str!("../config/dialects/standard@1.toml")),
     ("maps/transport@1.toml", include_str!("../config/maps/transport@1.toml")),
 ];
 
@@ -247,10 +392,20 @@ fn add_tables(file: &str, text: &str, tables: &mut Tables, faults: &mut Vec<MapF
     }
 }
 
-fn add_map(text: &str, tables: &Tables, maps: &mut BTreeMap<(String, u32), Arc<Map>>, faults: &mut Faults<'_>) {
+/// Adds a map as the standard dialect has it, and gives back its text for the others.
+fn add_map(
+    text: &str,
+    tables: &Tables,
+    dialect: &Arc<Dialect>,
+    maps: &mut Maps,
+    faults: &mut Faults<'_>,
+) -> Option<MapText> {
     let map = match toml::from_str::<MapText>(text) {
         Ok(map) => map,
-        Err(error) => return faults.add(error.span().unwrap_or_default(), error.message()),
+        Err(error) => {
+            faults.add(error.span().unwrap_or_default(), error.message());
+            return None;
+        }
     };
     let mut date = |word: &text::Word| match word.get_ref().parse() {
         Ok(date) => Some(date),
@@ -263,16 +418,16 @@ fn add_map(text: &str, tables: &Tables, maps: &mut BTreeMap<(String, u32), Arc<M
     let (name, version, title, owner) = (map.map.get_ref().clone(), map.version, map.title.clone(), map.owner.clone());
     if maps.contains_key(&(name.clone(), version)) {
         faults.add(map.map.span(), format!("{name}@{version} is defined twice; a change needs a new version"));
-        return;
+        return None;
     }
     if RESERVED.contains(&name.as_str()) {
         faults.add(map.map.span(), format!("`{name}` is the name of a map that makes no FHIR and is built in"));
-        return;
+        return None;
     }
-    let compiled = compile::compile(map, tables, faults);
-    if let (Some(compiled), Some(reviewed_on), Some(review_due)) = (compiled, reviewed_on, review_due) {
-        let meta = run::map_tag(&format!("{name}@{version}"));
-        let key = (name.clone(), version);
-        maps.insert(key, Arc::new(Map { name, version, title, owner, reviewed_on, review_due, compiled, meta }));
-    }
+    let compiled = compile::compile(&map, tables, dialect, faults)?;
+    let (reviewed_on, review_due, dialect) = (reviewed_on?, review_due?, Arc::clone(dialect));
+    let meta = run::map_tag(&format!("{name}@{version}"));
+    let key = (name.clone(), version);
+    maps.insert(key, Arc::new(Map { name, version, title, owner, reviewed_on, review_due, dialect, compiled, meta }));
+    Some(map)
 }

@@ -57,6 +57,8 @@ pub struct Known<'a> {
     pub maps: &'a [(&'a str, u32)],
     /// Conformance profiles that are installed: name and version.
     pub profiles: &'a [(&'a str, u32)],
+    /// Dialects that are installed: name and version.
+    pub dialects: &'a [(&'a str, u32)],
     /// Use cases that are documented.
     pub use_cases: &'a [UseCase],
     /// The time of the check: accepted risks end.
@@ -85,6 +87,8 @@ pub struct Settings {
     pub maps: Option<PathBuf>,
     /// Folder with further conformance profiles, beside the built-in ones.
     pub profiles: Option<PathBuf>,
+    /// Folder with further dialects, beside the built-in ones.
+    pub dialects: Option<PathBuf>,
     /// Folder with further use cases, beside the built-in ones.
     pub use_cases: Option<PathBuf>,
     /// The store.
@@ -144,6 +148,8 @@ pub struct Link {
     pub batch_ack: BatchAck,
     /// The profile that its messages must keep to, where there is one.
     pub profile: Option<ProfileRef>,
+    /// Where this sender puts what maps ask for.
+    pub dialect: DialectRef,
     /// Time a peer has to complete a frame it began.
     pub frame_timeout: Duration,
     /// How the ends of a message are marked on its streams.
@@ -157,6 +163,15 @@ pub struct Link {
 /// A conformance profile in one version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProfileRef {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: u32,
+}
+
+/// A dialect in one version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DialectRef {
     /// Its name.
     pub name: String,
     /// Its version.

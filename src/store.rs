@@ -31,6 +31,7 @@ mod answers;
 mod audit;
 mod ballast;
 mod identity;
+pub mod jobs;
 pub mod key;
 pub mod listing;
 pub mod maintenance;

@@ -6,9 +6,8 @@
 use std::{fs, path::Path, sync::LazyLock};
 
 use gurney::{
-    event::{Event, scopes},
     hl7::Index,
-    mapping::{Context, Map, Outcome, Prepared, Reason, Refusal, Registry, Verb},
+    mapping::{Context, Map, Outcome, Prepared, Reason, Refusal, Registry, STANDARD, Verb},
     sim::{
         ehr::{Dialect, Generator, Kind, Profile},
         platform::Store,
@@ -18,6 +17,9 @@ use gurney::{
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use serde_json::Value;
+
+#[path = "mapping/dialects.rs"]
+mod dialects;
 
 static REGISTRY: LazyLock<Registry> = LazyLock::new(|| Registry::builtin().unwrap());
 static ZONE: LazyLock<TimeZone> = LazyLock::new(|| TimeZone::get("America/New_York").unwrap());
@@ -345,13 +347,19 @@ fn reports_faults_of_maps_and_tables_with_their_place() {
     let builtin = include_str!("../config/maps/transport@1.toml");
     let broken = builtin
         .replacen("version     = 1", "version     = 2", 1)
-        .replacen("PV1-15 via v2-0009.mobility", "PV1-15 via v2-0009.mobillity", 1)
+        .replacen("PID-8 via v2-0001.gender", "PID-8 via v2-0001.gendre", 1)
         .replacen("\"PID-5[1]\"", "\"PID5\"", 1)
+        .replacen("element(priority)", "element(priorty)", 1)
         .replacen("refer = [\"Pickup\"]", "refer = [\"Pikcup\"]", 1);
     let faults = Registry::with(&[("mine.toml", &broken)]).unwrap_err();
     let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
-    assert_eq!(faults.len(), 3, "{texts:?}");
-    for (line, expected) in [("PID5", "expected"), ("Pikcup", "no resource"), ("mobillity", "no column")] {
+    assert_eq!(faults.len(), 4, "{texts:?}");
+    for (line, expected) in [
+        ("PID5", "expected"),
+        ("Pikcup", "did you mean `Pickup`"),
+        ("priorty", "did you mean `priority`"),
+        ("gendre", "did you mean `gender`"),
+    ] {
         let line = broken.lines().position(|text| text.contains(line)).unwrap() + 1;
         let fault = faults.iter().find(|fault| fault.line == line).unwrap();
         assert!(fault.text.contains(expected) && fault.column > 5, "{fault}");
@@ -384,7 +392,7 @@ fn reads_every_message_of_the_corpus_as_events() {
         let index = Index::of(&raw).unwrap();
         let message = index.message(&raw);
         let charset = message.charset(None);
-        let events = Event::read(&scopes(message, &charset), &ZONE);
+        let events = REGISTRY.dialect(STANDARD.0, STANDARD.1).unwrap().events(message, &charset, &ZONE);
         assert!(!events.is_empty() && events.iter().all(|event| event.time.is_some()), "{name}");
         let debug = format!("{events:?}");
         assert!(!debug.contains("Quill") && !debug.contains("4711"), "{name}");

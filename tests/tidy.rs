@@ -36,7 +36,8 @@ const PURE: &[(&str, Uses)] = &[
     ("event", Only(&["hl7", "ids", "phi", "units"])),
     ("lis02", Only(&["event", "hl7", "units"])),
     ("mapping", Only(&["event", "fhir", "hl7", "ids", "phi", "units"])),
-    ("flow", Only(&["event", "fhir", "hl7", "ids", "lis02", "mapping", "phi", "settings", "units", "wire"])),
+    ("job", Only(&["ids", "units"])),
+    ("flow", Only(&["event", "fhir", "hl7", "ids", "job", "lis02", "mapping", "phi", "settings", "units", "wire"])),
     ("delivery", Only(&["ids", "settings", "units"])),
 ];
 

@@ -32,6 +32,7 @@ fn load(text: &str) -> Result<(), Faults> {
     let known = Known {
         maps: &[("transport", 1)],
         profiles: &[("lenient", 1)],
+        dialects: &[("standard", 1)],
         use_cases: &[],
         now: Timestamp(1_772_000_000_000),
     };

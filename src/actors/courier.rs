@@ -15,19 +15,22 @@ use tokio::{
 
 use super::{
     clock::Clock,
-    journal::{Journal, Settle},
+    journal::{Do, Journal, Settle},
 };
 use crate::{
     delivery::{
         self, Attempt, Change, Courier as Machine, DeadReason, Entry, Outcome, Settled, Verdict, Want, classify,
         classify_ack,
     },
-    flow::Flows,
+    flow::{self, Flows},
+    ids::OutboxId,
+    mapping::Told,
     settings::{Destination, DestinationKind, OnError, OnRefusal, Priority},
     store::{
+        jobs,
         reader::{self, Due, Reader},
         shared::Shared,
-        writer::{Settlement, SettlementKind},
+        writer::{Order, Settlement, SettlementKind},
     },
     telemetry::{
         DestinationSignal, FlowMeter, FlowSignal, StoreSignal, Telemetry,
@@ -96,6 +99,8 @@ struct Inner {
     turns: std::cell::Cell<u64>,
     /// Outcomes on their way to the journal.
     recording: std::cell::Cell<usize>,
+    /// Up to which delivery about jobs attempts may have been made: before the start, and as noted since.
+    attempted: std::cell::Cell<Option<(OutboxId, OutboxId)>>,
 }
 
 impl Courier {
@@ -116,6 +121,7 @@ impl Courier {
             stopping: std::cell::Cell::new(false),
             turns: std::cell::Cell::new(0),
             recording: std::cell::Cell::new(0),
+            attempted: std::cell::Cell::new(None),
         };
         Self { inner: Rc::new(inner) }
     }
@@ -250,7 +256,8 @@ impl Inner {
         let row = self.plan.row;
         let due = self.plan.reader.run(move |store| reader::due(store, row, attempt.id)).await;
         match due {
-            Ok(Some(due)) => self.send(attempt, due).await,
+            Ok(Some(due)) if due.steps.is_empty() => self.send(attempt, due, &[]).await,
+            Ok(Some(due)) => self.send_of_jobs(attempt, due).await,
             // A person dealt with it, or its message is gone: there is nothing left to deliver.
             Ok(None) => self.machine.borrow_mut().abandon(self.plan.clock.steady(), attempt.id),
             Err(_) => {
@@ -264,11 +271,50 @@ impl Inner {
         self.turn.notify_one();
     }
 
-    async fn send(&self, attempt: Attempt, due: Due) {
+    /// Sends what is still to be told of jobs (UC-19): nothing, where later deliveries say all of it.
+    async fn send_of_jobs(&self, attempt: Attempt, due: Due) {
+        let Some(is_untouched) = self.about_to_attempt(attempt).await else {
+            let outcome = Outcome::Retry { after: None, fault: delivery::Fault::Message };
+            sleep(READ_PAUSE).await;
+            self.machine.borrow_mut().settle(self.plan.clock.steady(), attempt.id, outcome);
+            return;
+        };
+        let age = self.plan.clock.wall().since(due.waiting.enqueued_at);
+        let kind = match flow::due(&due.steps, is_untouched, age, self.plan.flows.policy()) {
+            flow::Due::Tell(told) => return self.send(attempt, due, &told).await,
+            flow::Due::Nothing => SettlementKind::Overtaken,
+            flow::Due::Stale => SettlementKind::Stale,
+        };
+        self.machine.borrow_mut().abandon(self.plan.clock.steady(), attempt.id);
+        let settlement = self.settled(attempt, due.waiting.priority, None, kind);
+        self.record(settlement).await;
+    }
+
+    /// Notes durably that this delivery may have been attempted, before it is: what may have left is never left out
+    /// later. Whether it never was before; `None` if it cannot be noted now.
+    async fn about_to_attempt(&self, attempt: Attempt) -> Option<bool> {
+        let row = self.plan.row;
+        if self.attempted.get().is_none() {
+            let at_start = self.plan.reader.run(move |store| jobs::attempted(store, row)).await.ok()?;
+            // Another delivery may have found it meanwhile.
+            self.attempted.set(Some(self.attempted.get().unwrap_or((at_start, at_start))));
+        }
+        let (at_start, noted) = self.attempted.get()?;
+        if attempt.id > noted {
+            let up_to = OutboxId(attempt.id.0.saturating_add(ATTEMPTS_NOTED));
+            let order = Order::Attempt { destination: row, up_to };
+            let done = self.plan.journal.send(Do { order, now: self.plan.clock.wall() }).await;
+            done.ok()?.ok()?;
+            self.attempted.set(Some((at_start, noted.max(up_to))));
+        }
+        Some(attempt.number == 1 && attempt.id > at_start)
+    }
+
+    async fn send(&self, attempt: Attempt, due: Due, told: &[Told]) {
         let priority = due.waiting.priority;
         let queued_at = due.waiting.enqueued_at;
         let flow = self.plan.names.flow_index(due.waiting.flow);
-        let (outcome, status, body) = match request::build(&self.plan, &due) {
+        let (outcome, status, body) = match request::build(&self.plan, &due, told) {
             Ok(delivery) => {
                 fail_point!("delivery-before");
                 let attempted = self.plan.client.send(attempt.endpoint, delivery).await;
@@ -360,7 +406,11 @@ impl Inner {
             Verdict::DeadLetter(reason) => SettlementKind::DeadLetter { reason: word(reason), response },
             Verdict::RetryAt { .. } | Verdict::Stopped { .. } => return None,
         };
-        Some(Settlement {
+        Some(self.settled(attempt, priority, status, kind))
+    }
+
+    fn settled(&self, attempt: Attempt, priority: Priority, status: Option<u16>, kind: SettlementKind) -> Settlement {
+        Settlement {
             id: attempt.id,
             destination: self.plan.destination,
             priority,
@@ -369,7 +419,7 @@ impl Inner {
             endpoint: attempt.endpoint,
             at: self.plan.clock.wall(),
             kind,
-        })
+        }
     }
 
     fn tell(
@@ -407,6 +457,9 @@ impl Inner {
         flow.map_or_else(|| self.plan.telemetry.unrouted(), |flow| self.plan.telemetry.flow(flow))
     }
 }
+
+/// Deliveries for which one note says that they may be attempted: a commit each would slow all of them down.
+const ATTEMPTS_NOTED: i64 = 64;
 
 /// Pause after a failed read of the store.
 const READ_PAUSE: Duration = Duration::from_millis(200);

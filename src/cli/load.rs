@@ -71,7 +71,7 @@ pub(super) enum LoadError {
 pub(super) struct Loaded {
     /// The configuration.
     pub(super) checked: Checked,
-    /// The built-in maps and tables, and those of the site.
+    /// The built-in maps, tables and dialects, and those of the site.
     pub(super) registry: Registry,
     /// The built-in profiles, and those of the site.
     pub(super) profiles: Profiles,
@@ -82,15 +82,18 @@ pub(super) struct Loaded {
 /// Reads the configuration at `path` together with `conf.d/*.toml` beside it and the site's maps, and checks it as of `now`.
 pub(super) fn load(path: &Path, now: Timestamp) -> Result<Loaded, LoadError> {
     let files = files(path)?;
-    let sources = folder_of(&files, "maps").map_or_else(|| Ok(Vec::new()), |folder| sources_in(&folder))?;
+    let mut sources = folder_of(&files, "maps").map_or_else(|| Ok(Vec::new()), |folder| sources_in(&folder))?;
+    sources.extend(folder_of(&files, "dialects").map_or_else(|| Ok(Vec::new()), |folder| sources_in(&folder))?);
     let texts: Vec<(&str, &str)> = sources.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
     let registry = Registry::with(&texts).map_err(LoadError::Maps)?;
     let maps: Vec<(String, u32)> = registry.maps().map(|map| (map.name.clone(), map.version)).collect();
     let maps: Vec<(&str, u32)> = maps.iter().map(|(name, version)| (name.as_str(), *version)).collect();
+    let dialects: Vec<(&str, u32)> = registry.dialects().map(|of| (of.name.as_str(), of.version)).collect();
     let profiles = profiles(folder_of(&files, "profiles").as_deref())?;
     let known: Vec<(&str, u32)> = profiles.all().map(|profile| (profile.name(), profile.version())).collect();
     let use_cases = use_cases(folder_of(&files, "use_cases").as_deref())?;
-    let checked = read(&files, &Known { maps: &maps, profiles: &known, use_cases: &use_cases, now })?;
+    let checked =
+        read(&files, &Known { maps: &maps, profiles: &known, dialects: &dialects, use_cases: &use_cases, now })?;
     Ok(Loaded { checked, registry, profiles, use_cases })
 }
 
@@ -107,7 +110,7 @@ pub(super) fn use_cases(folder: Option<&Path>) -> Result<Vec<UseCase>, LoadError
     Ok(settings::use_cases(&sources)?)
 }
 
-/// `maps`, `profiles` or `use_cases` of `[gurney]`, looked for before the configuration is checked, because the check needs what is in it. A file that cannot be read
+/// `maps`, `dialects`, `profiles` or `use_cases` of `[gurney]`, looked for before the configuration is checked, because the check needs what is in it. A file that cannot be read
 /// as TOML has its faults told by the check.
 fn folder_of(files: &[(String, String)], key: &str) -> Option<PathBuf> {
     files.iter().find_map(|(_, text)| {
@@ -178,6 +181,32 @@ mod tests {
 
     const MINIMAL: &str = include_str!("../../config/sites/loopback/gurney.toml");
     const NOW: Timestamp = Timestamp(1_790_000_000_000);
+
+    #[test]
+    fn loads_the_dialects_of_the_site_and_tells_their_faults() {
+        let folder = tempfile::tempdir().unwrap();
+        let (main, dialects) = (folder.path().join("gurney.toml"), folder.path().join("dialects"));
+        let text = MINIMAL.replacen("[gurney]", &format!("[gurney]\ndialects = \"{}\"", dialects.display()), 1);
+        let of_link = |dialect: &str| text.replacen("[mllp.ehr]", &format!("[mllp.ehr]\ndialect = \"{dialect}\""), 1);
+        fs::create_dir(&dialects).unwrap();
+        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/dialects/examples");
+        for name in ["tables.toml", "harbor@1.toml", "lakeside@1.toml", "summit@1.toml"] {
+            fs::copy(examples.join(name), dialects.join(name)).unwrap();
+        }
+        fs::write(&main, of_link("harbor@1")).unwrap();
+        let loaded = load(&main, NOW).unwrap();
+        assert_eq!(loaded.checked.settings.links.first().unwrap().dialect.name, "harbor");
+        assert_eq!(loaded.registry.dialects().count(), 4);
+
+        fs::write(&main, of_link("harbour@1")).unwrap();
+        assert!(load(&main, NOW).unwrap_err().to_string().contains("there is no dialect `harbour@1`"));
+
+        let file = dialects.join("harbor@1.toml");
+        let broken = fs::read_to_string(&file).unwrap().replacen("[element.oxygen]", "[element.oxigen]", 1);
+        fs::write(&file, broken).unwrap();
+        let told = load(&main, NOW).unwrap_err().to_string();
+        assert!(told.contains("harbor@1.toml:34:1: there is no element `oxigen`; did you mean `oxygen`?"), "{told}");
+    }
 
     #[test]
     fn loads_the_file_and_its_folder() {

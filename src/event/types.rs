@@ -157,6 +157,19 @@ impl Place {
     }
 }
 
+/// A place as an order names it: by a code, by words, inside the hospital, or by an address.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct NamedPlace {
+    /// The code; empty where it has none.
+    pub code: String,
+    /// Its words in one line.
+    pub text: String,
+    /// Where it is in a hospital, where that was said.
+    pub place: Option<Place>,
+    /// Its address, where that was said.
+    pub address: Option<Address>,
+}
+
 /// A postal address (XAD or AD).
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Address {

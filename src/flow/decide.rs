@@ -1,16 +1,22 @@
 //! The decision: a message as it was understood, and what the store knows, to everything that is to happen.
 
 use super::{
-    Outcome,
+    Flows, Outcome,
+    jobs::{self, By, Decided, JobRecord},
     reply::outcome_of,
-    understood::{Fault, Route, RouteVerdict, Sequenced, Understood, acknowledgement_key},
+    understand::refused,
+    understood::{Fault, Route, RouteVerdict, Sequenced, Understood, acknowledgement_key, short_hash},
 };
+use uuid::Uuid;
+
 use crate::{
     hl7::{
         ack::{Condition, Mode},
         sequence::{self, Number, Step},
     },
     ids::JournalId,
+    job::{Finding, Severity},
+    mapping::{JobAsk, Told, Verb},
     settings::{AckAfter, Flow, Priority},
     units::Timestamp,
 };
@@ -28,6 +34,19 @@ pub struct Facts {
     pub expected_sequence: Option<i64>,
     /// The message that was taken last from that stream, if this one bears its control id or has its content.
     pub last_in_sequence: Option<Original>,
+    /// The jobs that the message may be about.
+    pub jobs: Vec<Known>,
+}
+
+/// A job that is known.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// Index into the settings' destinations: each has its own jobs.
+    pub destination: usize,
+    /// The job.
+    pub record: JobRecord,
+    /// Whether something of it still waits for its delivery.
+    pub is_waiting: bool,
 }
 
 /// A message that was taken in before.
@@ -94,6 +113,12 @@ pub struct Record {
     pub sequence: Option<Advance>,
     /// Its acknowledgement waits for its deliveries: this is what follows then.
     pub awaited: Option<Awaited>,
+    /// Jobs that are different now, by the index of their destination.
+    pub jobs: Vec<(usize, JobRecord)>,
+    /// What the deliveries tell of jobs, by the index of their flow.
+    pub told: Vec<(usize, Vec<Told>)>,
+    /// What was noticed about jobs, by the index of the flow.
+    pub findings: Vec<(usize, Finding)>,
 }
 
 /// How a sequence goes on.
@@ -151,6 +176,8 @@ pub struct Aside {
     pub reason: &'static str,
     /// Field paths and rules, for the person; no patient data.
     pub detail: String,
+    /// The job that a person must decide about, where it is not the message itself.
+    pub job: Option<Uuid>,
 }
 
 /// Why something was set aside.
@@ -190,7 +217,7 @@ pub enum Answer {
 }
 
 /// Decides what happens to a message.
-pub fn decide(message: &Understood, facts: &Facts, flows: &[Flow]) -> Disposition {
+pub fn decide(message: &Understood, facts: &Facts, flows: &Flows) -> Disposition {
     let number = message.sequence.map(|place| place.number);
     let repeat = |original: Original| Disposition::Repeat {
         // The answer that the original got: it was taken, so its number was echoed.
@@ -244,17 +271,17 @@ fn flows_of(message: &Understood) -> Vec<Option<usize>> {
 }
 
 /// A message is as urgent as its most urgent flow; one that no flow takes is routine.
-fn has_room(message: &Understood, facts: &Facts, flows: &[Flow]) -> bool {
-    let priority = message.routes.iter().filter_map(|route| flows.get(route.flow)).map(|flow| flow.priority).min();
+fn has_room(message: &Understood, facts: &Facts, flows: &Flows) -> bool {
+    let priority = message.routes.iter().filter_map(|route| flows.flow(route.flow)).map(|flow| flow.priority).min();
     facts.room_for.is_some_and(|least| priority.unwrap_or(Priority::Routine) <= least)
 }
 
-fn record(message: &Understood, facts: &Facts, flows: &[Flow]) -> Record {
+fn record(message: &Understood, facts: &Facts, flows: &Flows) -> Record {
     let mut record = match &message.fault {
         Some((fault, detail)) => quarantined(*fault, detail.clone()),
         None => routed(message, facts, flows),
     };
-    acknowledge_later(message, flows, &mut record);
+    acknowledge_later(message, flows.all(), &mut record);
     record
 }
 
@@ -283,7 +310,7 @@ fn acknowledge_later(message: &Understood, flows: &[Flow], record: &mut Record) 
     }
 }
 
-fn routed(message: &Understood, facts: &Facts, flows: &[Flow]) -> Record {
+fn routed(message: &Understood, facts: &Facts, flows: &Flows) -> Record {
     let mut record = Record {
         verdict: if message.is_answer { Verdict::Silent } else { Verdict::Accept },
         control_id_reused: facts.control_id_reused,
@@ -293,9 +320,18 @@ fn routed(message: &Understood, facts: &Facts, flows: &[Flow]) -> Record {
         expected: None,
         sequence: None,
         awaited: None,
+        jobs: Vec::new(),
+        told: Vec::new(),
+        findings: Vec::new(),
     };
+    let mut known = facts.jobs.clone();
     for route in &message.routes {
-        let outcome = follow(route, flows, &mut record);
+        let outcome = match &route.verdict {
+            RouteVerdict::Jobs { asks } => {
+                ask(message, (route.flow, asks), (By::Message, message.received_at), &mut known, flows, &mut record)
+            }
+            _ => follow(route, flows.all(), &mut record),
+        };
         record.outcomes.push((Some(route.flow), outcome));
     }
     if message.routes.is_empty() {
@@ -316,9 +352,16 @@ fn follow(route: &Route, flows: &[Flow], record: &mut Record) -> Outcome {
             });
             Outcome::Waiting
         }
-        RouteVerdict::NotApplicable => Outcome::Filtered,
+        // Jobs are decided by what is known of them.
+        RouteVerdict::NotApplicable | RouteVerdict::Jobs { .. } => Outcome::Filtered,
         RouteVerdict::Hold { reason, detail } => {
-            record.aside.push(Aside { flow: Some(route.flow), kind: AsideKind::Held, reason, detail: detail.clone() });
+            record.aside.push(Aside {
+                flow: Some(route.flow),
+                kind: AsideKind::Held,
+                reason,
+                detail: detail.clone(),
+                job: None,
+            });
             Outcome::Held
         }
         RouteVerdict::Quarantine { reason, detail } => {
@@ -327,6 +370,7 @@ fn follow(route: &Route, flows: &[Flow], record: &mut Record) -> Outcome {
                 kind: AsideKind::Quarantined,
                 reason,
                 detail: detail.clone(),
+                job: None,
             });
             Outcome::Quarantined
         }
@@ -338,10 +382,132 @@ fn quarantined(fault: Fault, detail: String) -> Record {
         verdict: Verdict::Reject(fault),
         control_id_reused: false,
         outbox: Vec::new(),
-        aside: vec![Aside { flow: None, kind: AsideKind::Quarantined, reason: fault.as_str(), detail }],
+        aside: vec![Aside { flow: None, kind: AsideKind::Quarantined, reason: fault.as_str(), detail, job: None }],
         outcomes: vec![(None, Outcome::Quarantined)],
         expected: None,
         sequence: None,
         awaited: None,
+        jobs: Vec::new(),
+        told: Vec::new(),
+        findings: Vec::new(),
+    }
+}
+
+/// Asks the jobs of a flow what a message does to them.
+fn ask(
+    message: &Understood,
+    (flow, asks): (usize, &[JobAsk]),
+    (by, now): (By, Timestamp),
+    known: &mut Vec<Known>,
+    flows: &Flows,
+    record: &mut Record,
+) -> Outcome {
+    let (Some(settings), Some(desk)) = (flows.flow(flow), flows.desk(flow, message, by, now)) else {
+        return Outcome::Filtered;
+    };
+    let here = |job: &&Known| job.destination == settings.to;
+    let mut records: Vec<JobRecord> = known.iter().filter(here).map(|job| job.record.clone()).collect();
+    match jobs::follow(asks, &mut records, &desk) {
+        Ok(decided) => take(decided, (flow, settings), known, record),
+        Err(refusal) => {
+            let route = Route { flow, verdict: refused(&refusal) };
+            follow(&route, flows.all(), record)
+        }
+    }
+}
+
+/// Takes over what was decided about the jobs of a flow; where the message stands in it then.
+fn take(decided: Decided, (flow, settings): (usize, &Flow), known: &mut Vec<Known>, record: &mut Record) -> Outcome {
+    let Decided { jobs, told, mut held, findings } = decided;
+    let critical = findings.iter().filter(|finding| finding.severity() == Severity::Critical);
+    let job = jobs.first().map(|record| record.id.0);
+    held.extend(critical.map(|finding| jobs::Held { job, reason: finding.as_str(), detail: String::new() }));
+    let mut outcome = if findings.contains(&Finding::Duplicate) { Outcome::Duplicate } else { Outcome::Filtered };
+    if let Some(first) = told.first() {
+        let waits = |told: &Told| known.iter().any(|job| job.is_waiting && job.record.id.0 == told.job);
+        let calls_off = told.iter().all(|told| matches!(told.verb, Verb::Cancel | Verb::Recall) && !waits(told));
+        let of = jobs.iter().find(|record| record.id.0 == first.job);
+        let key = of.and_then(JobRecord::visit).map_or(first.job, |visit| visit.0);
+        record.outbox.push(Draft {
+            flow,
+            destination: settings.to,
+            // Nothing of it is on its way: it may overtake everything else.
+            priority: if calls_off { Priority::Stat } else { settings.priority },
+            ordering_key: job_key(key),
+        });
+        record.told.push((flow, told));
+        outcome = Outcome::Waiting;
+    }
+    for jobs::Held { job, reason, detail } in held {
+        record.aside.push(Aside { flow: Some(flow), kind: AsideKind::Held, reason, detail, job });
+        if matches!(outcome, Outcome::Filtered | Outcome::Duplicate) {
+            outcome = Outcome::Held;
+        } else {
+            // It is something of its own for a person, beside what the message does, so it is counted so (INV-02).
+            record.outcomes.push((Some(flow), Outcome::Held));
+        }
+    }
+    record.findings.extend(findings.into_iter().map(|finding| (flow, finding)));
+    for job in jobs {
+        match known.iter_mut().find(|known| known.destination == settings.to && known.record.id == job.id) {
+            Some(known) => known.record = job.clone(),
+            None => known.push(Known { destination: settings.to, record: job.clone(), is_waiting: false }),
+        }
+        record.jobs.retain(|(to, known)| *to != settings.to || known.id != job.id);
+        record.jobs.push((settings.to, job));
+    }
+    outcome
+}
+
+/// Deliveries about the jobs of one visit leave one after the other; without a visit, those about one job.
+fn job_key(visit: Uuid) -> u64 {
+    short_hash(&[b"job", visit.as_bytes()])
+}
+
+/// The ordering key of a delivery that tells again what was told of jobs.
+pub fn ordering_key_of(asks: &[JobAsk]) -> u64 {
+    job_key(asks.first().and_then(|ask| ask.visit.or(ask.name)).unwrap_or_default())
+}
+
+/// What a person decided about something that was set aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// It goes on.
+    Release,
+    /// It does not: a job that it stands for is called off.
+    Discard,
+}
+
+/// What a person's decision does: to the job that was set aside, or to the jobs that the message is about. Gives back
+/// what stands in the way, if something does.
+pub fn settle_aside(
+    message: &Understood,
+    (flow, job): (usize, Option<Uuid>),
+    decision: Decision,
+    now: Timestamp,
+    facts: &Facts,
+    flows: &Flows,
+) -> Result<Record, Aside> {
+    let mut record = Record { aside: Vec::new(), outcomes: Vec::new(), ..quarantined(Fault::Internal, String::new()) };
+    let mut known = facts.jobs.clone();
+    let of = job.and_then(|job| known.iter().find(|known| known.record.id.0 == job).map(|known| known.record.clone()));
+    let outcome = match (of, flows.flow(flow), flows.desk(flow, message, By::Person, now)) {
+        (Some(of), Some(settings), Some(desk)) => match jobs::settle(&of, decision, &desk) {
+            Ok(decided) => take(decided, (flow, settings), &mut known, &mut record),
+            Err(refusal) => follow(&Route { flow, verdict: refused(&refusal) }, flows.all(), &mut record),
+        },
+        _ if decision == Decision::Discard => Outcome::Filtered,
+        _ => match message.routes.iter().find(|route| route.flow == flow) {
+            Some(Route { verdict: RouteVerdict::Jobs { asks }, .. }) => {
+                ask(message, (flow, asks), (By::Person, now), &mut known, flows, &mut record)
+            }
+            Some(route) => follow(route, flows.all(), &mut record),
+            None => Outcome::Filtered,
+        },
+    };
+    record.outcomes.push((Some(flow), outcome));
+    match record.aside.pop() {
+        Some(aside) => Err(aside),
+        None => Ok(record),
     }
 }

@@ -6,9 +6,10 @@ use aws_lc_rs::digest::{SHA256, digest};
 use jiff::tz::TimeZone;
 
 use super::{
-    Fault, Route, RouteVerdict, Understood,
+    By, Fault, Route, RouteVerdict, Understood,
     acknowledge::Manners,
     continuation::{held, part_of},
+    jobs::Desk,
     understood::short_hash,
 };
 use crate::{
@@ -17,8 +18,9 @@ use crate::{
         continuation::{place, unfold},
         profile::{Findings, Level, Profile, Profiles, Rule, validate},
     },
-    mapping::{self, Map, Refusal, Registry},
-    settings::{AckAfter, Content, Flow, Link, Mapping, Settings, Unrouted},
+    job::Policy,
+    mapping::{self, Map, Missing, Prepared, Refusal, Registry, STANDARD, Told},
+    settings::{AckAfter, Content, DialectRef, Flow, Link, Mapping, Settings, Unrouted},
     units::Timestamp,
 };
 
@@ -30,6 +32,7 @@ pub struct Flows {
     manners: Vec<Manners>,
     zones: Vec<TimeZone>,
     charsets: Vec<Option<Encoding>>,
+    dialects: Vec<DialectRef>,
     pub(super) contents: Vec<Content>,
     frames: Vec<usize>,
     maps: Vec<Option<Arc<Map>>>,
@@ -37,6 +40,9 @@ pub struct Flows {
     registry: Arc<Registry>,
     site: String,
     utc: TimeZone,
+    policy: Policy,
+    /// Names.
+    links: Vec<String>,
 }
 
 impl Flows {
@@ -59,11 +65,14 @@ impl Flows {
             flows: settings.flows.clone(),
             by_link: (0..settings.links.len()).map(of_link).collect(),
             manners: settings.links.iter().enumerate().map(manners).collect(),
-            maps: settings.flows.iter().map(|flow| map_of(&registry, &flow.mapping)).collect(),
+            maps: settings.flows.iter().map(|flow| map_of(&registry, flow, settings.links.get(flow.from))).collect(),
+            dialects: settings.links.iter().map(|link| link.dialect.clone()).collect(),
             profiles: vec![None; settings.links.len()],
             registry,
             site: settings.site.clone(),
             utc: TimeZone::UTC,
+            policy: Policy::default(),
+            links: settings.links.iter().map(|link| link.name.to_string()).collect(),
             contents: settings.links.iter().map(|link| link.content).collect(),
             frames: settings.links.iter().map(|link| usize::try_from(link.frame_max.0).unwrap_or(usize::MAX)).collect(),
             charsets: settings
@@ -107,6 +116,61 @@ impl Flows {
         self.frames.get(link).copied().unwrap_or_default()
     }
 
+    /// The Bundle that tells of jobs, as `mapping` (`name@version`) makes it, or what keeps it from being made. Each job is
+    /// read in the dialect and the zone of the link that it was wanted over.
+    pub fn tell(
+        &self,
+        mapping: &str,
+        told: &[Told],
+        received_at: Timestamp,
+        content_hash: [u8; 32],
+    ) -> Result<Prepared, Refusal> {
+        let mut refusal = Refusal::default();
+        let mut prepared = Prepared::default();
+        for told in told {
+            let link = self.links.iter().position(|link| *link == told.link);
+            let dialect = link.and_then(|link| self.dialects.get(link));
+            let (name, version) = mapping.rsplit_once('@').unwrap_or((mapping, ""));
+            let map = version.parse().ok().and_then(|version| self.registry.get_for(name, version, spoken(dialect)));
+            let context = self.context(link, None, received_at, content_hash);
+            match map.map(|map| map.tell(told, &context, &mut prepared)) {
+                Some(Ok(())) => {}
+                Some(Err(found)) => refusal.merge(found),
+                None => refusal.missing.push(Missing { what: "map".into(), from: vec![mapping.into()] }),
+            }
+        }
+        if refusal.is_empty() { Ok(prepared) } else { Err(refusal) }
+    }
+
+    /// What decides about the jobs of a flow; nothing for flows without.
+    pub(super) fn desk(&self, flow: usize, message: &Understood, by: By, now: Timestamp) -> Option<Desk<'_>> {
+        let map = self.maps.get(flow)?.as_ref()?;
+        Some(Desk {
+            flows: self,
+            mapping: map.id(),
+            link: self.links.get(message.link).cloned().unwrap_or_default(),
+            received_at: message.received_at,
+            content_hash: message.content_hash,
+            by,
+            now,
+        })
+    }
+
+    /// Whether a flow makes jobs of its messages.
+    pub fn makes_jobs(&self, flow: usize) -> bool {
+        self.maps.get(flow).and_then(Option::as_ref).is_some_and(|map| map.makes_jobs())
+    }
+
+    /// What is automatic about jobs.
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// All flows, as in the settings.
+    pub fn all(&self) -> &[Flow] {
+        &self.flows
+    }
+
     /// What `mapping` (`name@version`) makes of a stored message; `None` if the map is gone or refuses it.
     pub fn render(
         &self,
@@ -117,7 +181,8 @@ impl Flows {
         content_hash: [u8; 32],
     ) -> Option<Vec<u8>> {
         let (name, version) = mapping.rsplit_once('@')?;
-        let map = self.registry.get(name, version.parse().ok()?)?;
+        let dialect = link.and_then(|link| self.dialects.get(link));
+        let map = self.registry.get_for(name, version.parse().ok()?, spoken(dialect))?;
         let text = Text::of(raw, link.and_then(|link| self.charset(link)));
         let mut index = Index::default();
         let unfolded = unfolded(text.bytes(), &mut index).ok()?;
@@ -128,7 +193,7 @@ impl Flows {
         }
     }
 
-    fn context(
+    pub(super) fn context(
         &self,
         link: Option<usize>,
         encoding: Option<Encoding>,
@@ -272,6 +337,13 @@ impl Flows {
         let deliver = RouteVerdict::Deliver { ordering_key: ordering_key(message, understood.link) };
         let Some(Some(map)) = self.maps.get(flow) else { return deliver };
         let context = self.context(Some(understood.link), encoding, understood.received_at, understood.content_hash);
+        if map.makes_jobs() {
+            return match map.asks(message, &context) {
+                Ok(asks) if asks.is_empty() => RouteVerdict::NotApplicable,
+                Ok(asks) => RouteVerdict::Jobs { asks },
+                Err(refusal) => refused(&refusal),
+            };
+        }
         match map.prepare(message, &context) {
             Ok(mapping::Outcome::Send(_)) => deliver,
             Ok(mapping::Outcome::NotApplicable) => RouteVerdict::NotApplicable,
@@ -346,7 +418,7 @@ const fn reason(rule: Rule) -> ack::Reason {
 }
 
 /// A missing field is for a person to complete; a code that no table knows waits for the map to be mended.
-fn refused(refusal: &Refusal) -> RouteVerdict {
+pub(super) fn refused(refusal: &Refusal) -> RouteVerdict {
     let (reason, detail) = (refusal.reason().as_str(), refusal.to_string());
     if refusal.unmapped.is_empty() {
         RouteVerdict::Hold { reason, detail }
@@ -355,11 +427,19 @@ fn refused(refusal: &Refusal) -> RouteVerdict {
     }
 }
 
-fn map_of(registry: &Registry, mapping: &Mapping) -> Option<Arc<Map>> {
-    match mapping {
+/// The map of a flow, for the dialect of the link that it takes messages from.
+fn map_of(registry: &Registry, flow: &Flow, link: Option<&Link>) -> Option<Arc<Map>> {
+    match &flow.mapping {
         Mapping::Raw => None,
-        Mapping::Map { name, version } => registry.get(name, *version).cloned(),
+        Mapping::Map { name, version } => {
+            registry.get_for(name, *version, spoken(link.map(|link| &link.dialect))).cloned()
+        }
     }
+}
+
+/// The name and version of a dialect; that of a link which is no longer configured is the standard one.
+fn spoken(dialect: Option<&DialectRef>) -> (&str, u32) {
+    dialect.map_or(STANDARD, |dialect| (&dialect.name, dialect.version))
 }
 
 /// Messages about one patient keep their order; without a patient, those of one visit; without either, those of the link.
@@ -409,3 +489,6 @@ fn fingerprint(message: &Message<'_>) -> Option<i64> {
     }
     Some(short_hash(&[message.sending_application(), message.sending_facility(), control_id]).cast_signed())
 }
+
+#[cfg(test)]
+mod tests;

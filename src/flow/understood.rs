@@ -10,6 +10,7 @@ use crate::{
         profile::Findings,
         sequence::Number,
     },
+    mapping::JobAsk,
     settings::AckAfter,
     units::Timestamp,
 };
@@ -158,6 +159,11 @@ pub enum RouteVerdict {
     Deliver {
         /// Deliveries with the same key leave one after the other.
         ordering_key: u64,
+    },
+    /// It speaks of jobs; what becomes of them depends on what is known of them.
+    Jobs {
+        /// What it asks for; at least one thing.
+        asks: Vec<JobAsk>,
     },
     /// It is none of the flow's business: an order for a laboratory test in a transport flow.
     NotApplicable,

@@ -208,6 +208,11 @@ impl Charset {
         self.encoding
     }
 
+    /// Whether the message may switch to another set inside a value.
+    pub const fn switches(&self) -> bool {
+        self.declared.switches()
+    }
+
     /// How it was chosen.
     pub const fn choice(&self) -> Choice {
         self.choice

@@ -276,6 +276,11 @@ macro_rules! part {
                 self.bytes
             }
 
+            /// The delimiters of what is in it.
+            pub const fn delimiters(&self) -> Delimiters {
+                self.delimiters
+            }
+
             /// Whether its sender cut it off: the truncation character stands at its end (HL7 v2.7 chapter 2, 2.5.5.2).
             pub fn is_truncated(&self) -> bool {
                 self.delimiters.truncation.is_some_and(|mark| self.bytes.last() == Some(&mark))
@@ -337,6 +342,33 @@ impl<'a> Repetition<'a> {
     pub fn component(&self, number: usize) -> Component<'a> {
         Component { bytes: piece(self.bytes, self.delimiters.component, number), delimiters: self.delimiters }
     }
+
+    /// Its lines: a text is broken by `\.br\` (HL7 v2.5.1 chapter 2, 2.7.6).
+    pub fn lines(&self) -> impl Iterator<Item = Self> + use<'a> {
+        let (delimiters, mut rest) = (self.delimiters, Some(self.bytes));
+        std::iter::from_fn(move || {
+            let all = rest.take()?;
+            let at = delimiters.escape.and_then(|escape| line_end(all, escape));
+            let line = at.map_or(Some(all), |at| all.get(..at))?;
+            rest = at.and_then(|at| all.get(at.saturating_add(LINE_END_BYTES)..));
+            Some(Self { bytes: line, delimiters })
+        })
+    }
+
+    /// What follows its first `count` bytes.
+    #[must_use]
+    pub fn beyond(&self, count: usize) -> Self {
+        Self { bytes: self.bytes.get(count..).unwrap_or_default(), delimiters: self.delimiters }
+    }
+}
+
+/// The length of `\.br\`.
+const LINE_END_BYTES: usize = 5;
+
+/// Where the first `\.br\` begins.
+fn line_end(bytes: &[u8], escape: u8) -> Option<usize> {
+    let is_end = |five: &[u8]| matches!(five, [first, b'.', b'b' | b'B', b'r' | b'R', last] if *first == escape && *last == escape);
+    bytes.windows(LINE_END_BYTES).position(is_end)
 }
 
 impl<'a> Component<'a> {

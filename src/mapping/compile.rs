@@ -4,7 +4,8 @@
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use super::{
-    fault::Faults,
+    dialect::Dialect,
+    fault::{Faults, MapFault, did_you_mean},
     shape::Shape,
     source::{Source, Via, read_via},
     table::{Column, Table},
@@ -12,6 +13,7 @@ use super::{
     verb::{Verb, Verbs},
 };
 use crate::{
+    event::Element,
     fhir::{Node, Object, Text, coding, concept},
     hl7::{MessageType, Path},
 };
@@ -97,7 +99,7 @@ pub(super) struct Row {
     pub(super) on: Vec<Kind>,
     pub(super) all: bool,
     pub(super) rising: bool,
-    pub(super) at_most: Option<Source>,
+    pub(super) at_most: Vec<Source>,
 }
 
 /// What a row writes whatever the message says.
@@ -110,7 +112,8 @@ impl Constants {
     }
 
     pub(super) fn of(&self, verb: Verb) -> Option<&Node> {
-        self.0.iter().find(|(verbs, _)| verbs.has(verb)).map(|(_, node)| node)
+        let own = self.0.iter().find(|(verbs, _)| verbs.names(verb));
+        own.or_else(|| self.0.iter().find(|(verbs, _)| verbs.has(verb))).map(|(_, node)| node)
     }
 }
 
@@ -177,9 +180,9 @@ impl Target {
     }
 }
 
-/// Resolves a map. Faults are noted; a map with faults is not to be used.
-pub(super) fn compile(text: MapText, tables: &Tables, faults: &mut Faults<'_>) -> Option<Compiled> {
-    let mut compiler = Compiler { tables, faults, names: names(&text.resource) };
+/// Resolves a map for the senders of a dialect. Faults are noted; a map with faults is not to be used.
+pub(super) fn compile(text: &MapText, tables: &Tables, dialect: &Dialect, faults: &mut Faults<'_>) -> Option<Compiled> {
+    let mut compiler = Compiler { tables, dialect, faults, names: names(&text.resource) };
     let used = &text.tables;
     let via = [&used.question, &used.coding_system, &used.authority, &used.identifier_type, &used.name_use, &used.unit];
     let via = via.map(|word| compiler.via(word));
@@ -188,7 +191,7 @@ pub(super) fn compile(text: MapText, tables: &Tables, faults: &mut Faults<'_>) -
     let resources = text.resource.iter().map(|resource| compiler.resource(resource)).collect();
     let [question, coding_system, authority, identifier_type, name_use, unit] = via;
     Some(Compiled {
-        service: text.service,
+        service: text.service.clone(),
         question: question?,
         coding_system: coding_system?,
         authority: authority?,
@@ -207,6 +210,7 @@ fn names(resources: &[ResourceText]) -> Vec<Arc<str>> {
 
 struct Compiler<'c, 't> {
     tables: &'c Tables,
+    dialect: &'c Dialect,
     faults: &'c mut Faults<'t>,
     names: Vec<Arc<str>>,
 }
@@ -217,36 +221,65 @@ impl Compiler<'_, '_> {
     }
 
     fn via(&mut self, word: &Word) -> Option<Via> {
-        let result = read_via(word.get_ref(), &|name| self.tables.get(name).cloned());
-        self.note(word.span(), result)
-    }
-
-    fn source(&mut self, word: &Word, via: Option<&str>) -> Option<Source> {
-        let result = Source::read(word.get_ref(), via, &|name| self.tables.get(name).cloned());
+        let result = read_via(word.get_ref(), self.tables);
         self.note(word.span(), result)
     }
 
     fn sources(&mut self, words: &[Word], via: Option<&str>) -> Vec<Source> {
-        words.iter().filter_map(|word| self.source(word, via)).collect()
+        self.placed(words, via).into_iter().map(|(_, source)| source).collect()
+    }
+
+    /// Sources with the word each stands for: an element is the places of the dialect.
+    fn placed<'w>(&mut self, words: &'w [Word], via: Option<&str>) -> Vec<(&'w Word, Source)> {
+        let mut placed = Vec::new();
+        for word in words {
+            let result = match element_of(word.get_ref()) {
+                Some(name) => self.element(name, via),
+                None => Source::read(word.get_ref(), via, self.tables).map(|source| vec![source]),
+            };
+            placed.extend(self.note(word.span(), result).into_iter().flatten().map(|source| (word, source)));
+        }
+        placed
+    }
+
+    fn element(&self, name: &str, via: Option<&str>) -> Result<Vec<Source>, String> {
+        let unknown =
+            || format!("there is no element `{name}`{}", did_you_mean(name, Element::ALL.map(Element::as_str)));
+        let element = Element::named(name).ok_or_else(unknown)?;
+        let via = via.map(|via| read_via(via, self.tables)).transpose()?;
+        Ok(self.dialect.places(element).iter().map(|source| source.or_via(via.as_ref())).collect())
+    }
+
+    /// Notes what is wrong with a source: where the map stands for the standard dialect, and where the dialect does
+    /// for any other, because the map was good without it.
+    fn blame(&mut self, word: &Word, source: &Source, text: String) {
+        let home = source.home.as_ref().filter(|_| !self.dialect.is_standard());
+        let Some(home) = home else {
+            return self.faults.add(word.span(), text);
+        };
+        let text = format!("{text}, and a map reads it by `{}`", word.get_ref());
+        let fault = MapFault { file: home.file.to_string(), line: home.line, column: home.column, text };
+        if !self.faults.found.contains(&fault) {
+            self.faults.found.push(fault);
+        }
     }
 
     /// Sources whose table must be given, and whose meanings must all fit.
     fn meanings(&mut self, words: &[Word], fits: &dyn Fn(&str) -> bool) -> Vec<Source> {
-        let sources = self.sources(words, None);
-        for (source, word) in sources.iter().zip(words) {
+        let placed = self.placed(words, None);
+        for (word, source) in &placed {
             let Some(via) = &source.via else {
-                self.faults.add(word.span(), "expected `via table.column`");
+                self.blame(word, source, "expected `via table.column`".to_owned());
                 continue;
             };
             for code in via.table.codes() {
                 if let Some(meaning) = code.meaning(via.column).filter(|meaning| !fits(meaning)) {
                     let table = &via.table.name;
-                    self.faults
-                        .add(word.span(), format!("the meaning `{meaning}` in table `{table}` is not known here"));
+                    self.blame(word, source, format!("the meaning `{meaning}` in table `{table}` is not known here"));
                 }
             }
         }
-        sources
+        placed.into_iter().map(|(_, source)| source).collect()
     }
 
     fn trigger(&mut self, text: &TriggerText) -> Option<Trigger> {
@@ -281,6 +314,9 @@ impl Compiler<'_, '_> {
             self.faults.add(text.key.span(), "this key needs `from`");
         }
         let when = text.when.as_ref().and_then(|when| {
+            if element_of(when.from.get_ref()).is_some() {
+                self.faults.add(when.from.span(), "expected one place of the message");
+            }
             let mut sources = self.meanings(std::slice::from_ref(&when.from), &|_| true);
             sources.pop().map(|source| (source, Arc::from(when.is.as_str())))
         });
@@ -311,6 +347,7 @@ impl Compiler<'_, '_> {
             None => None,
         };
         let via = text.via.as_ref().map(|via| via.get_ref().as_str());
+        let at_most = self.row_sources(text.at_most.as_slice(), None, table.as_deref());
         let row = Row {
             what: what(text, &to),
             with: text.with,
@@ -326,23 +363,37 @@ impl Compiler<'_, '_> {
             on: text.on.iter().map(|word| Kind::read(word.get_ref())).collect(),
             all: text.all,
             rising: text.rising,
-            at_most: text
-                .at_most
-                .as_ref()
-                .and_then(|word| self.row_sources(std::slice::from_ref(word), None, None).pop()),
+            at_most,
             to,
         };
-        // A row whose names are wrong already looks incomplete because of it.
-        if self.faults.found.len() == noted {
-            self.note(span, row.with.accepts(&row));
+        // A row whose names are wrong already looks incomplete because of it, and so does one whose elements this
+        // dialect never says.
+        if self.faults.found.len() == noted && row.from.is_empty() == text.from.is_empty() {
+            let unmeant = self.unmeant(text, via);
+            match (row.with.accepts(&row), unmeant) {
+                (Err(fault), Some((word, source))) => self.blame(word, &source, fault),
+                (Err(fault), None) => self.faults.add(span, fault),
+                (Ok(()), Some((word, source))) if row.rising => {
+                    self.blame(word, &source, "expected `via table.column`".to_owned());
+                }
+                (Ok(()), _) => {}
+            }
         }
         Some(row)
     }
 
+    /// The first place of a row whose code no table gives a meaning.
+    fn unmeant<'w>(&mut self, text: &'w RowText, via: Option<&str>) -> Option<(&'w Word, Source)> {
+        let mut placed = self.placed(&text.from, via);
+        placed.extend(self.placed(&text.otherwise, via));
+        placed.extend(self.placed(text.at_most.as_slice(), None));
+        placed.into_iter().find(|(_, source)| source.via.is_none())
+    }
+
     /// Sources whose meanings, where the row writes codes of a table, must all be codes of it.
     fn row_sources(&mut self, words: &[Word], via: Option<&str>, table: Option<&Table>) -> Vec<Source> {
-        let sources = self.sources(words, via);
-        for (source, word) in sources.iter().zip(words) {
+        let placed = self.placed(words, via);
+        for (word, source) in &placed {
             let (Some(via), Some(table)) = (&source.via, table) else {
                 continue;
             };
@@ -353,22 +404,24 @@ impl Compiler<'_, '_> {
                 let is_flag = matches!(&**meaning, "yes" | "no");
                 if !is_flag && table.named(meaning).is_none() {
                     let (from, into) = (&via.table.name, &table.name);
-                    self.faults.add(word.span(), format!("`{meaning}` of table `{from}` is not in table `{into}`"));
+                    self.blame(word, source, format!("`{meaning}` of table `{from}` is not in table `{into}`"));
                 }
             }
         }
-        sources
+        placed.into_iter().map(|(_, source)| source).collect()
     }
 
     fn table(&mut self, word: &Word) -> Option<Arc<Table>> {
         let name = word.get_ref().as_str();
         let found = self.tables.get(name).cloned();
-        self.note(word.span(), found.ok_or_else(|| format!("there is no table `{name}`")))
+        let near = || did_you_mean(name, self.tables.keys().map(|known| &**known));
+        self.note(word.span(), found.ok_or_else(|| format!("there is no table `{name}`{}", near())))
     }
 
     fn refer(&mut self, word: &Word) -> Option<usize> {
         let place = self.names.iter().position(|name| **name == **word.get_ref());
-        let result = place.ok_or_else(|| format!("there is no resource `{}` in this map", word.get_ref()));
+        let near = || did_you_mean(word.get_ref(), self.names.iter().map(|known| &**known));
+        let result = place.ok_or_else(|| format!("there is no resource `{}` in this map{}", word.get_ref(), near()));
         self.note(word.span(), result)
     }
 
@@ -417,6 +470,11 @@ pub(super) fn code_of(table: &Table, name: &str) -> Option<Object> {
     let (_, code) = table.named(name)?;
     let system = code.system.as_ref().or(table.system.as_ref());
     Some(coding(system.map(Text::from), Some(Text::from(&code.code)), code.display.as_ref().map(Text::from)))
+}
+
+/// The element in `element(…)`.
+fn element_of(text: &str) -> Option<&str> {
+    text.trim().strip_prefix("element(")?.strip_suffix(')')
 }
 
 fn what(text: &RowText, to: &Target) -> Arc<str> {

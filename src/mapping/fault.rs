@@ -31,11 +31,24 @@ pub(super) struct Faults<'t> {
 }
 
 impl Faults<'_> {
-    /// Notes a fault at `span`.
-    pub(super) fn add(&mut self, span: Range<usize>, text: impl Into<String>) {
+    /// Line and column of `span`, from 1.
+    pub(super) fn place(&self, span: &Range<usize>) -> (usize, usize) {
         let before = self.text.get(..span.start).unwrap_or(self.text);
         let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        (line, before.rsplit('\n').next().unwrap_or_default().chars().count() + 1)
+    }
+
+    /// Notes a fault at `span`.
+    pub(super) fn add(&mut self, span: Range<usize>, text: impl Into<String>) {
+        let (line, column) = self.place(&span);
         self.found.push(MapFault { file: self.file.to_owned(), line, column, text: text.into() });
     }
+}
+
+/// `; did you mean …?` where one of `known` is near `word`: at most a third of its letters differ.
+pub(super) fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> String {
+    let most = (word.chars().count() / 3).max(1);
+    let distances = known.into_iter().map(|known| (strsim::damerau_levenshtein(word, known), known));
+    let nearest = distances.filter(|(distance, _)| *distance <= most).min();
+    nearest.map_or_else(String::new, |(_, known)| format!("; did you mean `{known}`?"))
 }

@@ -40,7 +40,7 @@ impl Identity {
     }
 }
 
-/// What names a job. Its leg is 1: a ride back is an order of its own.
+/// What names a job.
 pub(super) struct JobParts<'a> {
     pub(super) site: &'a str,
     pub(super) facility: &'a str,
@@ -51,14 +51,12 @@ pub(super) struct JobParts<'a> {
 }
 
 impl JobParts<'_> {
-    /// The job identity.
+    /// The identity of its first leg. A ride back is an order of its own.
     pub(super) fn id(&self) -> Uuid {
-        let parts = [self.site, self.facility, self.by, self.authority, self.number, self.service, LEG];
+        let parts = [self.site, self.facility, self.by, self.authority, self.number, self.service, "1"];
         ids::derive("job", &parts.map(str::as_bytes))
     }
 }
-
-const LEG: &str = "1";
 
 /// The identifier system of an assigning authority. Below the site's name `kind` keeps the authority's number spaces
 /// apart: its medical record numbers, visits and orders may look alike.

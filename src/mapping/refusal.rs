@@ -97,7 +97,7 @@ impl Refusal {
     }
 
     /// Adds another refusal's findings, each once.
-    pub(super) fn merge(&mut self, other: Self) {
+    pub fn merge(&mut self, other: Self) {
         merge(&mut self.missing, other.missing);
         merge(&mut self.unmapped, other.unmapped);
         merge(&mut self.contradictory, other.contradictory);

@@ -8,19 +8,19 @@ use std::{borrow::Cow, sync::Arc};
 use uuid::Uuid;
 
 use super::{
-    Context, JobIntent, Map,
+    Context, JobAsk, JobIntent, Map, Told,
     compile::{Row, Trigger},
     identity::{BASE, Identity, JobParts},
     place,
     refusal::{Missing, Refusal},
-    source::{Source, SourcePlace},
+    source::{Answers, Source},
     text::{By, Key},
     verb::Verb,
 };
 use crate::{
-    event::{self, Coded, Part, Scope},
+    event::{self, Identifier, Part, Scope, Statement},
     fhir::{Bundle, Object, Text, coding},
-    hl7::{MessageType, Path, Segment},
+    hl7::{MessageType, Path},
     ids,
 };
 
@@ -46,9 +46,10 @@ pub(super) struct Run<'r, 'm> {
     kind: MessageType<'m>,
     scope: Scope<'m>,
     facility: Cow<'r, str>,
-    answers: Vec<(&'r Arc<str>, Segment<'m>)>,
+    answers: Answers<'r, 'm>,
     verb: Verb,
     job: Uuid,
+    is_known: bool,
     present: Vec<Option<Present>>,
     refusal: Refusal,
 }
@@ -69,26 +70,28 @@ impl<'r, 'm> Run<'r, 'm> {
     pub(super) fn new(map: &'r Map, context: &'r Context<'r>, kind: MessageType<'m>, scope: Scope<'m>) -> Self {
         let facility =
             event::facility(&scope).map_or(Cow::Borrowed(""), |authority| authority.name().to_owned().into());
-        let mut run = Self {
+        let questions = std::iter::once(&map.compiled.question).chain(map.dialect.questions());
+        let answers = Answers::of(&scope, questions);
+        Self {
             map,
             context,
             kind,
             scope,
             facility,
-            answers: Vec::new(),
+            answers,
             verb: Verb::Ignore,
             job: Uuid::nil(),
+            is_known: false,
             present: Vec::new(),
             refusal: Refusal::default(),
-        };
-        run.answers = run.read_answers();
-        run
+        }
     }
 
     /// Translates the event into `bundle`. The job is given even where the event is refused.
     pub(super) fn apply(mut self, trigger: &Trigger, bundle: &mut Bundle) -> Result<Ran, Refusal> {
         match self.decide(trigger) {
-            Some(Verb::Ignore) => return Ok(Ran::NotApplicable),
+            // Without its jobs it says nothing.
+            Some(verb) if verb == Verb::Ignore || verb.needs_a_job() => return Ok(Ran::NotApplicable),
             Some(verb) => self.verb = verb,
             None => return Err(self.refusal),
         }
@@ -96,6 +99,18 @@ impl<'r, 'm> Run<'r, 'm> {
             return Err(self.refusal);
         };
         self.job = job;
+        self.write_all(bundle).map(Ran::Job)
+    }
+
+    /// Writes what is to be told of a job into `bundle`.
+    pub(super) fn tell(mut self, told: &Told, bundle: &mut Bundle) -> Result<JobIntent, Refusal> {
+        self.verb = told.verb;
+        self.job = told.job;
+        self.is_known = told.is_known;
+        self.write_all(bundle)
+    }
+
+    fn write_all(mut self, bundle: &mut Bundle) -> Result<JobIntent, Refusal> {
         self.check_needs();
         let resources = &self.map.compiled.resources;
         self.present = resources.iter().map(|resource| self.find(resource)).collect();
@@ -103,7 +118,7 @@ impl<'r, 'm> Run<'r, 'm> {
         for (place, resource) in resources.iter().enumerate() {
             written.extend(self.write(place, resource).map(|object| (place, object)));
         }
-        if self.verb == Verb::Cancel {
+        if self.verb.stands_for() == Verb::Cancel {
             self.refusal = Refusal { missing: self.refusal.missing, ..Refusal::default() };
         }
         if !self.refusal.is_empty() {
@@ -113,7 +128,77 @@ impl<'r, 'm> Run<'r, 'm> {
         for (place, object) in written {
             self.add(place, object, bundle);
         }
-        Ok(Ran::Job(intent))
+        Ok(intent)
+    }
+
+    /// What the event asks for; nothing where it is not for this map.
+    pub(super) fn ask(mut self, trigger: &Trigger) -> Result<Option<JobAsk>, Refusal> {
+        match self.decide(trigger) {
+            Some(Verb::Ignore) => return Ok(None),
+            Some(verb) => self.verb = verb,
+            None => return Err(self.refusal),
+        }
+        let name = self.job_id(trigger.by);
+        if name.is_none() && !self.verb.needs_a_job() {
+            return Err(self.refusal);
+        }
+        let visit = self
+            .scope
+            .segment("PV1")
+            .and_then(|pv1| Identifier::read_cx(&pv1.field(19).repetition(1), self.scope.charset()));
+        let former = self
+            .scope
+            .segment("MRG")
+            .and_then(|mrg| Identifier::read_cx(&mrg.field(5).repetition(1), self.scope.charset()));
+        let persons = self.persons("PID", 3);
+        let retired = self.persons("MRG", 1);
+        let wanted_until = self.map.dialect.wanted_until(&self.scope, self.context.zone);
+        let ordered = match trigger.by {
+            By::Order => event::order_time(&self.scope, self.context.zone),
+            By::Visit => None,
+        };
+        let occurred = ordered.or_else(|| event::time(&self.scope, self.context.zone));
+        Ok(Some(JobAsk {
+            verb: self.verb,
+            event: String::from_utf8_lossy(self.kind.trigger).into_owned(),
+            service: self.map.compiled.service.clone(),
+            by_order: trigger.by == By::Order,
+            name,
+            visit_name: visit.as_ref().map(|number| self.visit_job(&number.value)),
+            visit: visit.as_ref().map(|number| self.visit_key(&number.value)),
+            former_visit: former.map(|number| self.visit_key(&number.value)),
+            ordering_key: persons.first().copied().or(name).unwrap_or_default(),
+            persons,
+            retired,
+            occurred_at: occurred.and_then(|when| when.instant()),
+            wanted_until: wanted_until.and_then(|when| when.instant()),
+            statement: Statement::of(&self.scope),
+        }))
+    }
+
+    /// Keys of everything that a person is known by, the preferred first.
+    fn persons(&self, segment: &str, field: usize) -> Vec<Uuid> {
+        let Some(segment) = self.scope.segment(segment) else { return Vec::new() };
+        let patient = self.map.compiled.resources.iter().find(|resource| resource.key == Key::Patient);
+        let prefer = patient.map(|resource| resource.prefer.as_slice()).unwrap_or_default();
+        let read = |repetition| Identifier::read_cx(&repetition, self.scope.charset());
+        let mut known: Vec<Identifier> = segment.field(field).repetitions().filter_map(read).collect();
+        known.retain(|identifier| !self.is_withheld(identifier));
+        known.sort_by_key(|identifier| prefer.iter().position(|kind| *kind == identifier.kind).unwrap_or(prefer.len()));
+        let key = |identifier: &Identifier| {
+            let identity = self.identity_of(identifier, subjects::patient_kind(identifier));
+            ids::derive("order-key", &[identity.search("").as_bytes()])
+        };
+        known.iter().take(PERSON_KEYS_MAX).map(key).collect()
+    }
+
+    fn visit_key(&self, number: &str) -> Uuid {
+        ids::derive("visit", &[self.context.site, &self.facility, number].map(str::as_bytes))
+    }
+
+    fn visit_job(&self, number: &str) -> Uuid {
+        let (site, service) = (self.context.site, self.map.compiled.service.as_str());
+        JobParts { site, facility: &self.facility, by: "visit", authority: "", number, service }.id()
     }
 
     // ------------------------------------------------------------ what the event does
@@ -230,30 +315,9 @@ impl<'r, 'm> Run<'r, 'm> {
 
     // ------------------------------------------------------------ places in the message
 
-    fn read_answers(&self) -> Vec<(&'r Arc<str>, Segment<'m>)> {
-        let via = &self.map.compiled.question;
-        let charset = self.scope.charset();
-        let mut answers = Vec::new();
-        for segment in self.scope.segments("OBX") {
-            let asked = Coded::read(&segment.field(3).repetition(1), charset);
-            let listed = asked.and_then(|asked| via.table.find(asked.codings()));
-            answers.extend(listed.and_then(|code| code.meaning(via.column)).map(|name| (name, segment)));
-        }
-        answers
-    }
-
     /// All values at a source.
     fn parts(&self, source: &Source) -> Vec<Part<'m>> {
-        match &source.place {
-            SourcePlace::Path(path) => self.scope.parts(path).collect(),
-            SourcePlace::Answer(name) => {
-                let answers = self.answers.iter().filter(|(asked, _)| *asked == name);
-                let parts = answers.flat_map(|(_, segment)| {
-                    segment.field(5).repetitions().map(|repetition| Part { segment: *segment, repetition })
-                });
-                parts.filter(|part| part.repetition.value().is_present()).collect()
-            }
-        }
+        source.parts(&self.scope, &self.answers, Some(&self.map.compiled.question))
     }
 
     // ------------------------------------------------------------ faults
@@ -287,6 +351,9 @@ impl<'r, 'm> Run<'r, 'm> {
         }
     }
 }
+
+/// Identifiers of one person that jobs are found by.
+const PERSON_KEYS_MAX: usize = 16;
 
 /// The tag that names the map in every resource it writes.
 pub(super) fn map_tag(map: &str) -> Object {

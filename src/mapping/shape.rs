@@ -91,8 +91,12 @@ impl Shape {
         if matches!(self, Self::Code | Self::Coding | Self::IfYes) && !row.from.iter().all(meaning) {
             return Err("a row with this `with` needs `via table.column`".to_owned());
         }
-        let compares = row.rising || row.at_most.is_some();
-        if compares && (self != Self::Concept || row.table.is_none() || !row.from.iter().all(meaning)) {
+        let compares = row.rising || !row.at_most.is_empty();
+        if compares
+            && (!matches!(self, Self::Concept | Self::ConceptKept)
+                || row.table.is_none()
+                || !row.from.iter().all(meaning))
+        {
             return Err("`rising` and `at_most` compare concepts `in` a table, each `via` another".to_owned());
         }
         Ok(())

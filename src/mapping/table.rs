@@ -112,6 +112,11 @@ impl Table {
         self.columns.iter().position(|column| column == name).map(Column::At)
     }
 
+    /// The names of its columns.
+    pub(super) fn column_names(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(String::as_str)
+    }
+
     /// All codes, in order.
     pub(super) fn codes(&self) -> &[Code] {
         &self.codes

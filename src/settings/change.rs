@@ -2,7 +2,7 @@
 //! differs and waits for a restart.
 //!
 //! The line behind a terminal server waits for a restart, and so does a port that becomes one. A port takes a new device, line, framing, flow control and watching, and new bounds of its frames. What of a link decides
-//! about messages (character set, profile, acknowledgements) belongs to the flows and is not changed under way.
+//! about messages (character set, profile, dialect, acknowledgements) belongs to the flows and is not changed under way.
 
 use std::{collections::BTreeSet, fmt::Debug};
 
@@ -41,8 +41,15 @@ pub fn change(running: &Settings, read: &Settings) -> Change {
         ("[console]", running.console != read.console),
         (
             "[gurney]",
-            (&running.site, &running.node, &running.zone, &running.maps, &running.profiles, &running.use_cases)
-                != (&read.site, &read.node, &read.zone, &read.maps, &read.profiles, &read.use_cases),
+            (
+                &running.site,
+                &running.node,
+                &running.zone,
+                &running.maps,
+                &running.profiles,
+                &running.dialects,
+                &running.use_cases,
+            ) != (&read.site, &read.node, &read.zone, &read.maps, &read.profiles, &read.dialects, &read.use_cases),
         ),
     ];
     restart.extend(single.iter().filter(|(_, differs)| *differs).map(|(table, _)| (*table).to_owned()));

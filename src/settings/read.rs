@@ -151,13 +151,14 @@ impl<'k> Reader<'k> {
         self.refuse_shared_folders();
         let (store, limit_place) = store?;
         self.refuse_frames_beyond_store(store.limit, &limit_place);
-        let Site { site, node, zone, maps, profiles, use_cases } = site?;
+        let Site { site, node, zone, maps, profiles, dialects, use_cases } = site?;
         Some(Settings {
             site,
             node,
             zone,
             maps,
             profiles,
+            dialects,
             use_cases,
             store,
             links: links.into_iter().collect::<Option<_>>()?,
@@ -207,8 +208,9 @@ impl<'k> Reader<'k> {
         let zone = fields.read(&appliance::SITE_ZONE, &mut self.found);
         let maps = fields.read(&appliance::MAPS, &mut self.found);
         let profiles = fields.read(&appliance::PROFILES, &mut self.found);
+        let dialects = fields.read(&appliance::DIALECTS, &mut self.found);
         let use_cases = fields.read(&appliance::USE_CASES, &mut self.found);
-        Some(Site { site: site?, node: node?, zone: zone?, maps, profiles, use_cases })
+        Some(Site { site: site?, node: node?, zone: zone?, maps, profiles, dialects, use_cases })
     }
 
     /// The store, and where its limit stands.
@@ -284,6 +286,7 @@ struct Site {
     zone: String,
     maps: Option<PathBuf>,
     profiles: Option<PathBuf>,
+    dialects: Option<PathBuf>,
     use_cases: Option<PathBuf>,
 }
 

@@ -22,6 +22,7 @@ static USE_CASES: LazyLock<Vec<UseCase>> = LazyLock::new(|| use_cases(&[]).unwra
 static KNOWN: LazyLock<Known<'static>> = LazyLock::new(|| Known {
     maps: &[("transport", 1), ("homecare", 3)],
     profiles: &[("adt-feed", 1), ("orders", 2)],
+    dialects: &[("standard", 1), ("harbor", 1)],
     use_cases: &USE_CASES,
     now: NOW,
 });

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    CatalogueId, Mapping, Network, Parity, ProfileRef, SecretRef, TypePattern,
+    CatalogueId, DialectRef, Mapping, Network, Parity, ProfileRef, SecretRef, TypePattern,
     complaint::quoted,
     suggest::{did_you_mean, nearest},
 };
@@ -524,13 +524,24 @@ pub(super) fn mapping(text: &str) -> Read<Mapping> {
 
 /// Reads `name@version` of a conformance profile.
 pub(super) fn profile(text: &str) -> Read<ProfileRef> {
+    let (name, version) = versioned(text, "profile", "adt-feed@1")?;
+    Ok(ProfileRef { name, version })
+}
+
+/// Reads `name@version` of a dialect.
+pub(super) fn dialect(text: &str) -> Read<DialectRef> {
+    let (name, version) = versioned(text, "dialect", "standard@1")?;
+    Ok(DialectRef { name, version })
+}
+
+fn versioned(text: &str, kind: &str, example: &str) -> Read<(String, u32)> {
     let version =
         text.rsplit_once('@').and_then(|(_, version)| version.parse::<u32>().ok()).filter(|version| *version > 0);
     match (label(text.rsplit_once('@').map_or(text, |(name, _)| name)), version) {
-        (Ok(name), Some(version)) => Ok(ProfileRef { name, version }),
+        (Ok(name), Some(version)) => Ok((name, version)),
         _ => Err(Wrong::new(
-            format!("{} is not a profile", quoted(text)),
-            "write a profile with its version, such as \"adt-feed@1\"".to_owned(),
+            format!("{} is not a {kind}", quoted(text)),
+            format!("write a {kind} with its version, such as \"{example}\""),
         )),
     }
 }

@@ -97,7 +97,7 @@ pub(super) struct Ended {
 /// later change nothing: the sender had its answer.
 pub(super) fn settled(connection: &Connection, journal: i64, settlement: &Settlement) -> Done<Option<Ended>> {
     let refusal = match &settlement.kind {
-        SettlementKind::Delivered => None,
+        SettlementKind::Delivered | SettlementKind::Overtaken | SettlementKind::Stale => None,
         SettlementKind::DeadLetter { reason: "too_old", .. } => Some(TOO_OLD),
         SettlementKind::DeadLetter { .. } => Some(settlement.status.map_or(0, i64::from)),
     };

@@ -13,6 +13,8 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::rows::{LANES, lane, priority, verdict};
+use uuid::Uuid;
+
 use crate::{
     flow::{AsideKind, Outcome, Verdict},
     settings::Priority,
@@ -120,6 +122,9 @@ pub struct AsideRow {
     pub detail: String,
     /// Bytes of the destination's answer that were kept.
     pub response_bytes: u64,
+    /// The job that it is about, where it is not the message itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<Uuid>,
 }
 
 /// Something set aside, with what deciding about it takes.
@@ -478,7 +483,8 @@ pub fn queue(connection: &Connection, destination: i64, limit: usize) -> Read<Ve
 }
 
 const ASIDE: &str = "SELECT a.id, a.kind, a.journal, a.flow, a.destination, a.at, a.reason, a.detail,
-    coalesce(length(a.response), 0), (SELECT kind FROM journal WHERE journal.id = a.journal) FROM aside a";
+    coalesce(length(a.response), 0), (SELECT kind FROM journal WHERE journal.id = a.journal),
+    (SELECT job FROM aside_job WHERE aside_job.aside = a.id) FROM aside a";
 
 fn aside_row(names: &NameOf, row: &Row<'_>) -> Read<AsideFound> {
     let (flow, destination): (i64, Option<i64>) = (row.get(3)?, row.get(4)?);
@@ -494,6 +500,7 @@ fn aside_row(names: &NameOf, row: &Row<'_>) -> Read<AsideFound> {
             reason: row.get(6)?,
             detail: row.get(7)?,
             response_bytes: row.get::<_, i64>(8)?.cast_unsigned(),
+            job: row.get::<_, Option<[u8; 16]>>(10)?.map(Uuid::from_bytes),
         },
         flow,
         destination,

@@ -12,13 +12,13 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use tokio::sync::oneshot;
 
 use super::{
-    Error, Plan, answers, open_reader,
+    Error, Plan, answers, jobs, open_reader,
     rows::{lane, priority, verdict},
     threads::Threads,
 };
 use crate::{
     delivery::Want,
-    flow::{Fate, Verdict},
+    flow::{Fate, Step, Verdict},
     ids::{JournalId, OutboxId},
     settings::Priority,
     units::Timestamp,
@@ -150,6 +150,8 @@ pub struct Due {
     pub message: Stored,
     /// `raw` or `name@version`.
     pub mapping: String,
+    /// What it tells of jobs.
+    pub steps: Vec<Step>,
 }
 
 /// Reads what a delivery needs; `None` if it is no longer in the outbox.
@@ -166,7 +168,8 @@ pub fn due(connection: &Connection, destination: i64, id: OutboxId) -> Result<Op
         .query_row(params![destination, id.0], |row| Ok((waiting(row)?, row.get::<_, String>(6)?)))
         .optional()?;
     let Some((waiting, mapping)) = found else { return Ok(None) };
-    Ok(message(connection, waiting.journal)?.map(|message| Due { waiting, message, mapping }))
+    let steps = jobs::steps(connection, id)?;
+    Ok(message(connection, waiting.journal)?.map(|message| Due { waiting, message, mapping, steps }))
 }
 
 /// A message in the journal.

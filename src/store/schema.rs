@@ -16,6 +16,7 @@
 //! sequence  (link, stream), expected, journal   sequence numbers of senders: the next one, and the message taken last
 //! awaited   journal, last_outbox, open, refusal, flow, due   messages whose acknowledgement waits for deliveries
 //! part      journal, link, family, pointer, next, body, bytes, at, whole   parts of longer messages, and what they became
+//! job, job_key, step, aside_job            jobs and what is told of them: see the module `jobs`
 //! audit     seq, at, actor, action, subject, detail, seal
 //! ```
 //! `application_id` is `GRNY`, `user_version` the schema version. Migrations go forward only, each in one transaction.
@@ -25,7 +26,7 @@ use rusqlite::{Connection, Transaction};
 use super::Error;
 
 /// Schema version of this build.
-pub const SCHEMA_VERSION: i64 = 2;
+pub const SCHEMA_VERSION: i64 = 3;
 
 /// "GRNY".
 pub(super) const APPLICATION_ID: i64 = 0x4752_4E59;
@@ -119,6 +120,23 @@ CREATE TABLE part (journal INTEGER PRIMARY KEY, link INTEGER NOT NULL, family IN
 CREATE INDEX part_waiting ON part (link, family, next) WHERE whole IS NULL;
 ";
 
+/// Since version 3.
+const JOB_TABLES: &str = "
+CREATE TABLE job (destination INTEGER NOT NULL, id BLOB NOT NULL, visit BLOB, is_open INTEGER NOT NULL,
+    changed_at INTEGER NOT NULL, record BLOB NOT NULL, PRIMARY KEY (destination, id)) WITHOUT ROWID, STRICT;
+CREATE INDEX job_visit ON job (destination, visit) WHERE is_open = 1;
+CREATE INDEX job_ended ON job (changed_at) WHERE is_open = 0;
+CREATE TABLE job_key (destination INTEGER NOT NULL, key BLOB NOT NULL, id BLOB NOT NULL,
+    PRIMARY KEY (destination, key, id)) WITHOUT ROWID, STRICT;
+CREATE INDEX job_key_of ON job_key (destination, id);
+CREATE TABLE step (outbox INTEGER NOT NULL, ordinal INTEGER NOT NULL, destination INTEGER NOT NULL, job BLOB NOT NULL,
+    journal INTEGER NOT NULL, flow INTEGER NOT NULL, verb TEXT NOT NULL, is_known INTEGER NOT NULL,
+    state INTEGER NOT NULL, link TEXT NOT NULL, message BLOB NOT NULL, PRIMARY KEY (outbox, ordinal)) WITHOUT ROWID, STRICT;
+CREATE INDEX step_job ON step (destination, job, outbox, state);
+CREATE INDEX step_journal ON step (journal);
+CREATE TABLE aside_job (aside INTEGER PRIMARY KEY, job BLOB, outbox INTEGER) STRICT;
+";
+
 /// Pragmas of every connection, right after the key.
 pub(super) const PRAGMAS: &str = "
 PRAGMA cipher_memory_security = OFF;
@@ -164,6 +182,7 @@ fn up(step: &Transaction<'_>, from: i64) -> Result<(), rusqlite::Error> {
             step.execute_batch(SEQUENCE_TABLES)?;
             step.execute_batch(PART_TABLE)
         }
+        2 => step.execute_batch(JOB_TABLES),
         _ => Ok(()),
     }
 }

@@ -42,6 +42,7 @@ fn settings(folder: &Path) -> Settings {
         charset: None,
         batch_ack: crate::settings::BatchAck::Each,
         profile: None,
+        dialect: crate::settings::DialectRef { name: "standard".to_owned(), version: 1 },
         frame_timeout: Duration::from_secs(30),
         framing: Framing::Mllp(crate::wire::mllp::Options::default()),
         content: crate::settings::Content::Hl7,
@@ -89,6 +90,7 @@ fn settings(folder: &Path) -> Settings {
         zone: "UTC".to_owned(),
         maps: None,
         profiles: None,
+        dialects: None,
         use_cases: None,
         store: Store {
             path: folder.to_owned(),

@@ -16,14 +16,16 @@ use super::{
     Error,
     answers::{self, Ended, Waiters},
     audit::{Chain, Entry},
+    jobs::{self, StepState},
     parts,
     receipts::{Receipts, forget},
     rows::{Names, lane, priority, verdict, verdict_code},
     writer::Accept,
 };
 use crate::{
-    flow::{Answer, AsideKind, Draft, Fate, Original, Outcome, Record, Understood, acknowledgement_key},
+    flow::{Answer, AsideKind, Decision, Draft, Fate, Original, Outcome, Record, Understood, acknowledgement_key},
     ids::{JournalId, OutboxId},
+    job::Finding,
     settings::{Flow, Priority},
     units::{Timestamp, limits},
 };
@@ -54,6 +56,10 @@ pub struct Settlement {
 pub enum SettlementKind {
     /// Confirmed.
     Delivered,
+    /// Later deliveries say all that it would have said, and nobody was told.
+    Overtaken,
+    /// It asks for jobs and waited too long to do so by itself.
+    Stale,
     /// Refused for good.
     DeadLetter {
         /// A closed word.
@@ -103,6 +109,26 @@ pub enum Order {
         /// Who orders it, and why.
         entry: Entry,
     },
+    /// Has a person's decision about a message, or about the job it was set aside for, take effect.
+    Decide {
+        /// The aside entry.
+        aside: i64,
+        /// The message, read again.
+        message: Box<Understood>,
+        /// What was decided.
+        decision: Decision,
+        /// Who orders it, and why.
+        entry: Entry,
+    },
+    /// What came of that.
+    Decided {
+        /// The aside entry.
+        aside: i64,
+        /// What is to happen.
+        record: Box<Record>,
+        /// Who orders it, and why.
+        entry: Entry,
+    },
     /// Drops a message set aside from the list; it stays counted and in the journal until retention.
     Discard {
         /// The aside entry.
@@ -119,6 +145,13 @@ pub enum Order {
         /// Who orders it, and why.
         entry: Entry,
     },
+    /// Notes that deliveries to a destination may be attempted from now on, up to this one.
+    Attempt {
+        /// Row number of the destination.
+        destination: i64,
+        /// The last one.
+        up_to: OutboxId,
+    },
     /// Notes something that was done.
     Audit(Entry),
     /// Removes delivered messages older than `before`, at most a bounded number.
@@ -134,10 +167,22 @@ pub enum Order {
 }
 
 /// What an order came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OrderOutcome {
     /// Done.
     Done,
+    /// A decision about a job took effect.
+    Decided {
+        /// Whether something is told for it.
+        queued: bool,
+    },
+    /// It cannot be decided so yet.
+    Still {
+        /// A closed word for what stands in the way.
+        reason: &'static str,
+        /// More about it.
+        detail: String,
+    },
     /// There is no such entry, or it cannot be sent because it never had a destination.
     NotFound,
     /// Messages were removed; zero when none was due.
@@ -275,6 +320,8 @@ pub(super) struct Deltas {
     pub(super) inserted: Vec<(i64, JournalId)>,
     pub(super) reused: Vec<(usize, JournalId)>,
     pub(super) journal_rows: i64,
+    /// What was noticed about jobs, by flow.
+    pub(super) findings: BTreeMap<(usize, Finding), u64>,
     /// Messages whose last delivery ended.
     pub(super) ended: Vec<Ended>,
     /// Messages of this batch, by their place in it, whose senders wait for the end of deliveries; `None` is not yet.
@@ -340,8 +387,10 @@ impl Deltas {
             ])?;
         self.journal_rows += 1;
         for draft in &record.outbox {
-            self.enqueue(connection, names, next_outbox, JournalId(id), draft, message.received_at)?;
+            let outbox = self.enqueue(connection, names, next_outbox, JournalId(id), draft, message.received_at)?;
+            tell(connection, names, (id, outbox), draft, record)?;
         }
+        self.keep_jobs(connection, names, record, message.received_at)?;
         if let (Some(awaited), Some(first)) = (&record.awaited, first_outbox) {
             let deliveries = (*next_outbox - 1, record.outbox.len());
             debug_assert_eq!(first + i64::try_from(deliveries.1).unwrap_or(0), *next_outbox);
@@ -365,6 +414,9 @@ impl Deltas {
                     aside.reason,
                     aside.detail
                 ])?;
+            if aside.job.is_some() {
+                jobs::set_aside(connection, connection.last_insert_rowid(), aside.job, None)?;
+            }
         }
         for (flow, outcome) in &record.outcomes {
             self.count(*flow, RECEIVED, 1);
@@ -380,6 +432,22 @@ impl Deltas {
             verdict: verdict(verdict_code(record.verdict)),
             expected: record.expected,
         })
+    }
+
+    fn keep_jobs(
+        &mut self,
+        connection: &Connection,
+        names: &Names,
+        record: &Record,
+        now: Timestamp,
+    ) -> Result<(), rusqlite::Error> {
+        for (destination, job) in &record.jobs {
+            jobs::put(connection, names.destinations.get(*destination).copied().unwrap_or(0), job, now)?;
+        }
+        for (flow, finding) in &record.findings {
+            *self.findings.entry((*flow, *finding)).or_default() += 1;
+        }
+        Ok(())
     }
 
     /// Resolves a part that was held: the whole is there, and stands for it in each flow.
@@ -453,7 +521,38 @@ impl Deltas {
         *self.depth.entry((settlement.destination, settlement.priority)).or_default() -= 1;
         self.count_row(names, flow, Outcome::Waiting.as_str(), -1);
         match &settlement.kind {
+            SettlementKind::Overtaken => {
+                self.count_row(names, flow, Outcome::Filtered.as_str(), 1);
+                // It leaves no receipt, and its number must not be given again.
+                Given::Outbox.remember(connection, settlement.id.0)?;
+                jobs::ended(connection, settlement.id, StepState::Overtaken)?;
+            }
+            SettlementKind::Stale => {
+                Given::Outbox.remember(connection, settlement.id.0)?;
+                jobs::ended(connection, settlement.id, StepState::Overtaken)?;
+                let jobs = jobs::told_of(connection, settlement.id)?;
+                for (at, job) in jobs.into_iter().enumerate() {
+                    if at > 0 {
+                        self.count_row(names, flow, RECEIVED, 1);
+                    }
+                    self.count_row(names, flow, Outcome::Held.as_str(), 1);
+                    connection
+                        .prepare_cached(
+                            "INSERT INTO aside (kind, journal, flow, at, reason, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                        )?
+                        .execute(params![
+                            AsideKind::Held.as_str(),
+                            journal,
+                            flow,
+                            settlement.at.0,
+                            "stale",
+                            "it waited too long for its destination"
+                        ])?;
+                    jobs::set_aside(connection, connection.last_insert_rowid(), Some(job), None)?;
+                }
+            }
             SettlementKind::Delivered => {
+                jobs::ended(connection, settlement.id, StepState::Left)?;
                 self.count_row(names, flow, Outcome::Delivered.as_str(), 1);
                 connection
                     .prepare_cached(
@@ -496,6 +595,11 @@ impl Deltas {
                         detail,
                         response,
                     ])?;
+                let aside = connection.last_insert_rowid();
+                if jobs::has_steps(connection, settlement.id)? {
+                    jobs::ended(connection, settlement.id, StepState::Left)?;
+                    jobs::set_aside(connection, aside, None, Some(settlement.id))?;
+                }
             }
         }
         let Some(ended) = answers::settled(connection, journal, settlement)? else { return Ok(()) };
@@ -546,12 +650,16 @@ impl Deltas {
                 chain.append(connection, now, entry)?;
                 Ok(OrderOutcome::Done)
             }
+            Order::Attempt { destination, up_to } => {
+                jobs::attempt(connection, *destination, *up_to)?;
+                Ok(OrderOutcome::Done)
+            }
             Order::Close { entry } => {
                 chain.append(connection, now, entry)?;
                 connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('clean', '1')", [])?;
                 Ok(OrderOutcome::Done)
             }
-            Order::Purge { before } => purge(connection, *before),
+            Order::Purge { before } => purge(connection, *before, now),
             Order::Discard { aside, entry } => {
                 if take_aside(connection, *aside)?.is_none() {
                     return Ok(OrderOutcome::NotFound);
@@ -563,9 +671,30 @@ impl Deltas {
                 let Some(taken) = take_aside(connection, *aside)? else { return Ok(OrderOutcome::NotFound) };
                 let Some(draft) = taken.draft(names) else { return Ok(OrderOutcome::NotFound) };
                 self.count_row(names, taken.flow, taken.outcome, -1);
-                self.requeue(connection, names, next_outbox, taken.journal, &draft, now)?;
+                let id = self.requeue(connection, names, next_outbox, taken.journal, &draft, now)?;
+                jobs::again(connection, taken.outbox, (taken.journal.0, taken.flow), id)?;
                 chain.append(connection, now, entry)?;
                 Ok(OrderOutcome::Done)
+            }
+            // The writer decides before it carries out.
+            Order::Decide { .. } => Ok(OrderOutcome::NotFound),
+            Order::Decided { aside, record, entry } => {
+                let Some(taken) = take_aside(connection, *aside)? else { return Ok(OrderOutcome::NotFound) };
+                self.count_row(names, taken.flow, taken.outcome, -1);
+                self.count_row(names, taken.flow, RECEIVED, -1);
+                for (flow, outcome) in &record.outcomes {
+                    self.count(*flow, RECEIVED, 1);
+                    if *outcome != Outcome::Waiting {
+                        self.count(*flow, outcome.as_str(), 1);
+                    }
+                }
+                for draft in &record.outbox {
+                    let id = self.requeue(connection, names, next_outbox, taken.journal, draft, now)?;
+                    tell(connection, names, (taken.journal.0, id), draft, record)?;
+                }
+                self.keep_jobs(connection, names, record, now)?;
+                chain.append(connection, now, entry)?;
+                Ok(OrderOutcome::Decided { queued: !record.outbox.is_empty() })
             }
             Order::Release { drafts, .. } if drafts.is_empty() => Ok(OrderOutcome::NotFound),
             Order::Release { aside, drafts, entry } => {
@@ -582,7 +711,8 @@ impl Deltas {
             }
             Order::Repeat { journal, draft, entry } => {
                 self.count(Some(draft.flow), Outcome::Delivered.as_str(), -1);
-                self.requeue(connection, names, next_outbox, *journal, draft, now)?;
+                let id = self.requeue(connection, names, next_outbox, *journal, draft, now)?;
+                jobs::again(connection, None, (journal.0, names.flow(Some(draft.flow))), id)?;
                 chain.append(connection, now, entry)?;
                 Ok(OrderOutcome::Done)
             }
@@ -598,7 +728,7 @@ impl Deltas {
         journal: JournalId,
         draft: &Draft,
         now: Timestamp,
-    ) -> Result<(), rusqlite::Error> {
+    ) -> Result<OutboxId, rusqlite::Error> {
         self.count(Some(draft.flow), Outcome::Waiting.as_str(), 1);
         let id = self.enqueue(connection, names, next_outbox, journal, draft, now)?;
         let destination = names.destinations.get(draft.destination).copied().unwrap_or(0);
@@ -606,8 +736,21 @@ impl Deltas {
             "INSERT INTO pin (outbox, destination, priority, journal) VALUES (?1, ?2, ?3, ?4)",
             params![id.0, destination, lane(draft.priority), journal.0],
         )?;
-        Ok(())
+        Ok(id)
     }
+}
+
+/// Writes what a delivery tells of jobs.
+fn tell(
+    connection: &Connection,
+    names: &Names,
+    (journal, outbox): (i64, OutboxId),
+    draft: &Draft,
+    record: &Record,
+) -> Result<(), rusqlite::Error> {
+    let Some((_, told)) = record.told.iter().find(|(flow, _)| *flow == draft.flow) else { return Ok(()) };
+    let destination = names.destinations.get(draft.destination).copied().unwrap_or(0);
+    jobs::tell(connection, outbox, (destination, journal, names.flow(Some(draft.flow))), told)
 }
 
 /// The delivery of an application acknowledgement by the flow with this row number, if it is still configured.
@@ -626,6 +769,8 @@ struct Taken {
     priority: Option<i64>,
     ordering_key: Option<i64>,
     outcome: &'static str,
+    /// The delivery that was not made.
+    outbox: Option<OutboxId>,
 }
 
 impl Taken {
@@ -656,11 +801,14 @@ fn take_aside(connection: &Connection, id: i64) -> Result<Option<Taken>, rusqlit
                     priority: row.get(3)?,
                     ordering_key: row.get(4)?,
                     outcome: outcome.unwrap_or(Outcome::Quarantined.as_str()),
+                    outbox: None,
                 })
             },
         )
         .optional()?;
-    if let Some(taken) = &taken {
+    let mut taken = taken;
+    if let Some(taken) = &mut taken {
+        (_, taken.outbox) = jobs::taken_up(connection, id)?;
         parts::give_up(connection, taken.journal)?;
     }
     Ok(taken)
@@ -670,7 +818,7 @@ fn take_aside(connection: &Connection, id: i64) -> Result<Option<Taken>, rusqlit
 const PURGE_MAX: i64 = 500;
 
 /// Removes old messages from the head of the journal that nothing needs any more.
-fn purge(connection: &Connection, before: Timestamp) -> Result<OrderOutcome, rusqlite::Error> {
+fn purge(connection: &Connection, before: Timestamp, now: Timestamp) -> Result<OrderOutcome, rusqlite::Error> {
     connection.execute(
         "DELETE FROM pin WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.destination = pin.destination
          AND outbox.priority = pin.priority AND outbox.id = pin.outbox)",
@@ -693,6 +841,8 @@ fn purge(connection: &Connection, before: Timestamp) -> Result<OrderOutcome, rus
         Given::Outbox.remember(connection, last)?;
     }
     parts::forget(connection, &deleted)?;
+    jobs::forget(connection, &deleted)?;
+    jobs::purge(connection, before, now, PURGE_MAX)?;
     let messages = deleted.len();
     connection.execute(
         "DELETE FROM receipt WHERE id IN (SELECT id FROM receipt ORDER BY id LIMIT ?2) AND finished_at < ?1",

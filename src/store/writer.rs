@@ -20,7 +20,7 @@ use std::{
 };
 
 use fail::fail_point;
-use rusqlite::{Connection, hooks::Wal};
+use rusqlite::{Connection, OptionalExtension as _, hooks::Wal};
 use tokio::sync::oneshot;
 
 use super::{
@@ -28,6 +28,7 @@ use super::{
     answers::{self, Waiters},
     audit::{Chain, Entry},
     ballast::disk_free,
+    jobs,
     maintenance::{Check, Maintenance},
     open::{CACHE_KIB, checkpoint_all, connect, database},
     parts,
@@ -39,7 +40,10 @@ use super::{
     transaction::{Batch, Deltas, Earlier, Given, earlier, keep},
 };
 use crate::{
-    flow::{Answer, Disposition, Facts, Fate, Flows, Original, Record, Understood, Verdict, decide, poisoned},
+    flow::{
+        Answer, Aside, Decision, Disposition, Facts, Fate, Flows, Original, Record, Understood, Verdict, decide,
+        poisoned, settle_aside,
+    },
     ids::JournalId,
     settings::{Flow, Priority, Settings},
     units::{ByteCount, Timestamp, limits},
@@ -494,9 +498,9 @@ impl Writer {
     }
 
     /// Runs what decides about a message; `None` if it panicked.
-    fn decide<T>(&mut self, decide: impl FnOnce(&[Flow]) -> T) -> Option<T> {
+    fn decide<T>(&mut self, decide: impl FnOnce(&Flows) -> T) -> Option<T> {
         DECIDING.set(true);
-        let decided = catch_unwind(AssertUnwindSafe(|| decide(&self.flows)));
+        let decided = catch_unwind(AssertUnwindSafe(|| decide(&self.reading)));
         DECIDING.set(false);
         if decided.is_err() {
             (self.tell)(Notice::Poisoned);
@@ -527,7 +531,8 @@ impl Writer {
             Pressure::Shed => Some(Priority::Urgent),
             Pressure::Refuse => None,
         };
-        let mut facts = Facts { room_for, ..Facts::default() };
+        let jobs = jobs::gather(&self.opened.connection, &self.names, message, &self.flows)?;
+        let mut facts = Facts { room_for, jobs, ..Facts::default() };
         if let Some(place) = message.sequence {
             let link = self.names.links.get(message.link).copied().unwrap_or(0);
             (facts.expected_sequence, facts.last_in_sequence) =
@@ -565,6 +570,19 @@ impl Writer {
         if self.is_broken && !self.reopen() {
             return Err(Error::Stopped);
         }
+        let order = match order {
+            Order::Decide { aside, message, decision, entry } => {
+                let decided = self.decide_aside(aside, &message, decision, now);
+                match decided.map_err(Error::database("read what is known of a job"))? {
+                    Some(Ok(record)) => Order::Decided { aside, record: Box::new(record), entry },
+                    Some(Err(still)) => {
+                        return Ok(OrderOutcome::Still { reason: still.reason, detail: still.detail });
+                    }
+                    None => return Ok(OrderOutcome::NotFound),
+                }
+            }
+            order => order,
+        };
         let mut deltas = Deltas::default();
         let connection = &self.opened.connection;
         let result = execute(connection, "BEGIN IMMEDIATE").and_then(|()| {
@@ -598,6 +616,31 @@ impl Writer {
                 Err(error)
             }
         }
+    }
+
+    /// What a person's decision about an entry comes to; `None` if there is no such entry or its flow is gone.
+    fn decide_aside(
+        &mut self,
+        aside: i64,
+        message: &Understood,
+        decision: Decision,
+        now: Timestamp,
+    ) -> Result<Option<Result<Record, Aside>>, rusqlite::Error> {
+        let connection = &self.opened.connection;
+        let row = connection
+            .prepare_cached("SELECT flow FROM aside WHERE id = ?1")?
+            .query_row([aside], |row| row.get::<_, i64>(0))
+            .optional()?;
+        let Some(flow) = row.and_then(|row| self.names.flow_index(row)) else { return Ok(None) };
+        let mut facts = self.facts(message)?;
+        let job = jobs::job_of(connection, aside)?;
+        if let (Some(job), Some(to)) = (job, self.flows.get(flow).map(|flow| flow.to))
+            && !facts.jobs.iter().any(|known| known.destination == to && known.record.id.0 == job)
+        {
+            let row = self.names.destinations.get(to).copied().unwrap_or(0);
+            facts.jobs.extend(jobs::read(connection, row, to, job)?);
+        }
+        Ok(self.decide(|flows| settle_aside(message, (flow, job), decision, now, &facts, flows)))
     }
 
     /// Writes a run of the duplicate index; a failure only means that it is tried again after the next commit.

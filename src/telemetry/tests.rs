@@ -26,6 +26,7 @@ fn site(links: usize, flows: usize, destinations: usize) -> Settings {
         zone: "UTC".into(),
         maps: None,
         profiles: None,
+        dialects: None,
         use_cases: None,
         store: Store {
             path: PathBuf::from("store"),
@@ -44,6 +45,7 @@ fn site(links: usize, flows: usize, destinations: usize) -> Settings {
                 charset: None,
                 batch_ack: BatchAck::Each,
                 profile: None,
+                dialect: DialectRef { name: "standard".to_owned(), version: 1 },
                 frame_timeout: seconds(30),
                 framing: Framing::Mllp(crate::wire::mllp::Options::default()),
                 content: Content::Hl7,

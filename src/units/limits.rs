@@ -289,3 +289,18 @@ pub const TAPS_MAX: usize = 2;
 pub const TAP_TIME_MAX: Duration = Duration::from_secs(3600);
 /// Silence after which a watcher is shown what might have been the beginning of a name.
 pub const TAP_FLUSH: Duration = Duration::from_millis(300);
+
+/// Bytes of one value that the picture of a job keeps; documents are no matter of a job.
+pub const PICTURE_VALUE_BYTES_MAX: usize = 16 << 10;
+/// Values that the picture of a job keeps.
+pub const PICTURE_SLOTS_MAX: usize = 600;
+/// Reports about one job that are remembered to know their repeats.
+pub const JOB_REPORTS_REMEMBERED_MAX: usize = 256;
+/// Units of one job that have a track of their own.
+pub const JOB_UNITS_MAX: usize = 32;
+/// Jobs that one message can open or touch.
+pub const JOBS_OF_MESSAGE_MAX: usize = 64;
+/// Names, and identifiers of its patient, that one job is found by, each.
+pub const JOB_KEYS_MAX: usize = 64;
+/// Jobs that wait for each other in one chain.
+pub const JOB_WAITS_MAX: usize = 32;

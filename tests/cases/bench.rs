@@ -1,4 +1,4 @@
-//! The box under test: the real binary with a site of its own, its three links, and the simulated platform behind it.
+//! The box under test: the real binary with a site of its own, its links, and the simulated platform behind it.
 
 use std::{
     collections::BTreeMap,
@@ -32,6 +32,45 @@ use crate::{
 /// The map that the flows use: its file stands in `config/maps`.
 const MAP: (&str, u32) = ("transport", 1);
 const MAP_TEXT: &str = include_str!("../../config/maps/transport@1.toml");
+/// The dialect of the site's senders.
+const DIALECT_TEXT: &str = include_str!("../../config/dialects/standard@1.toml");
+/// The dialect of one more sender, who has a segment of its own for the ride.
+const ELSEWHERE: &str = r#"
+dialect     = "elsewhere"
+version     = 1
+title       = "Rides in a segment: ZTR | 1 mode | 2 destination | 3 earliest | 4 latest"
+extends     = "standard@1"
+owner       = "Care coordination"
+reviewed_on = "2026-11-26"
+review_due  = "2027-05-26"
+
+[element.mobility]
+from = ["ZTR-1 via answer-mobility.mobility"]
+why  = "the form"
+
+[element.destination]
+from = ["ZTR-2 as CE"]
+why  = "the form"
+
+[element.earliest]
+from = ["ZTR-3"]
+why  = "the form"
+
+[element.latest]
+from = ["ZTR-4"]
+why  = "the form"
+"#;
+
+/// The head of a dialect that reads another table.
+const MENDED: &str = r#"
+dialect     = "mended"
+version     = 1
+title       = "The standard with another table"
+extends     = "standard@1"
+owner       = "Care coordination"
+reviewed_on = "2026-11-26"
+review_due  = "2027-05-26"
+"#;
 
 /// A box at work.
 pub(crate) struct Bench {
@@ -40,6 +79,7 @@ pub(crate) struct Bench {
     child: Option<Child>,
     config: String,
     version: u32,
+    dialect: &'static str,
     pub(crate) platform: Platform,
     pub(crate) links: Links,
 }
@@ -51,11 +91,22 @@ impl Bench {
             Platform::start(PlatformOptions { keep_bodies: 20_000, ..PlatformOptions::default() }).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         StoreKey::random().and_then(|key| key.write_new(&folder.path().join("store.key"))).unwrap();
-        fs::create_dir(folder.path().join("maps")).unwrap();
+        for name in ["maps", "dialects"] {
+            fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        fs::write(folder.path().join("dialects/elsewhere@1.toml"), ELSEWHERE).unwrap();
         let address = own_address();
-        let links = Links::new(SocketAddr::new(IpAddr::V4(address), 6661), folder.path());
-        let mut bench =
-            Self { folder, address, child: None, config: config.to_owned(), version: MAP.1, platform, links };
+        let links = Links::new([6661, 6662].map(|port| SocketAddr::new(IpAddr::V4(address), port)), folder.path());
+        let mut bench = Self {
+            folder,
+            address,
+            child: None,
+            config: config.to_owned(),
+            version: MAP.1,
+            dialect: "standard@1",
+            platform,
+            links,
+        };
         bench.run().await;
         bench
     }
@@ -67,20 +118,24 @@ impl Bench {
         self.run().await;
     }
 
-    /// A new version of the map, in which a table is another one.
+    /// Reads a table anew, where it is named: in a new version of the map, or in a dialect that the senders now have.
     pub(crate) async fn mend(&mut self, mend: &Mend, table: &str) {
-        self.version += 1;
-        let (name, version) = (MAP.0, self.version);
-        let old = format!(" {}.", mend.table);
-        assert!(MAP_TEXT.contains(&old), "the map uses {}", mend.table);
-        let text = MAP_TEXT.replace(&old, &format!(" {}-mended.", mend.table)).replacen(
-            &format!("\nversion     = {}\n", MAP.1),
-            &format!("\nversion     = {version}\n"),
-            1,
-        );
-        let maps = self.folder.path().join("maps");
-        fs::write(maps.join(format!("{name}@{version}.toml")), text).unwrap();
-        fs::write(maps.join("mended.toml"), table).unwrap();
+        let (old, new) = (format!(" {}.", mend.table), format!(" {}-mended.", mend.table));
+        let folder = self.folder.path();
+        fs::write(folder.join("maps/mended.toml"), table).unwrap();
+        if MAP_TEXT.contains(&old) {
+            self.version += 1;
+            let (name, version) = (MAP.0, self.version);
+            let text = with_version(&MAP_TEXT.replace(&old, &new), version);
+            fs::write(folder.join(format!("maps/{name}@{version}.toml")), text).unwrap();
+        } else {
+            let elements = DIALECT_TEXT.split("\n[element.").skip(1).filter(|element| element.contains(&old));
+            let elements: String =
+                elements.map(|element| format!("\n[element.{}\n", element.replace(&old, &new))).collect();
+            assert!(!elements.is_empty(), "map and dialect know no table {}", mend.table);
+            fs::write(folder.join("dialects/mended@1.toml"), format!("{MENDED}{elements}")).unwrap();
+            self.dialect = "mended@1";
+        }
         self.kill().await;
     }
 
@@ -135,7 +190,7 @@ impl Bench {
     fn configuration(&self) -> String {
         let (site, address, platform, map) =
             (self.folder.path().display(), self.address, self.platform.url("/fhir"), self.map());
-        let config = &self.config;
+        let (config, dialect) = (&self.config, self.dialect);
         let flow = |from: &str| {
             format!(
                 "[flow.{from}]\nuse_case = \"discharge-to-ride\"\nfrom = \"{from}\"\non = [\"*\"]\nto = \"logistics\"\n\
@@ -143,7 +198,7 @@ impl Bench {
                  owner = \"Care coordination\"\nescalate = [\"care-coordination-on-call\"]\n"
             )
         };
-        let flows = ["ehr", "board", "drop"].map(flow).concat();
+        let flows = ["ehr", "elsewhere", "board", "drop"].map(flow).concat();
         format!(
             r#"version = 1
 [gurney]
@@ -151,21 +206,28 @@ site = "st-cases"
 node = "gw-t"
 zone = "{ZONE}"
 maps = "{site}/maps"
+dialects = "{site}/dialects"
 [store]
 path = "{site}/store"
 key_file = "{site}/store.key"
 limit = "64 MB"
 [mllp.ehr]
 listen = "{address}:6661"
+dialect = "{dialect}"
+[mllp.elsewhere]
+listen = "{address}:6662"
+dialect = "elsewhere@1"
 [serial.board]
 port = "{site}/port"
 line = "9600 8N1"
 framing = "mllp"
+dialect = "{dialect}"
 [folder.drop]
 path = "{site}/drop"
 every = "100 ms"
 settle = "0 s"
 order = "name"
+dialect = "{dialect}"
 [fhir.logistics]
 url = "{platform}"
 retry = {{ first = "20 ms", at_most = "100 ms" }}
@@ -238,6 +300,12 @@ impl Drop for Bench {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+fn with_version(map: &str, version: u32) -> String {
+    let (old, new) = (format!("\nversion     = {}\n", MAP.1), format!("\nversion     = {version}\n"));
+    assert!(map.contains(&old), "the map says its version");
+    map.replacen(&old, &new, 1)
 }
 
 /// An address of 127.0.0.0/8 for each box, so that a box that starts again finds its ports free.

@@ -1,4 +1,4 @@
-//! The three ways in: MLLP over TCP, MLLP on a serial line, a watched folder. Each sends one message and gives its answer.
+//! The ways in: MLLP over TCP from two senders, MLLP on a serial line, a watched folder. Each sends one message and gives its answer.
 
 use std::{
     fs,
@@ -22,45 +22,46 @@ use crate::{
 
 /// The links of a site, as its senders hold them.
 pub(crate) struct Links {
-    address: SocketAddr,
+    addresses: [SocketAddr; 2],
     port: PathBuf,
     folder: PathBuf,
-    stream: Option<TcpStream>,
+    streams: [Option<TcpStream>; 2],
     terminal: Terminal,
     files: usize,
 }
 
 impl Links {
     /// Plugs the serial device in and makes the folder; nothing is sent yet.
-    pub(crate) fn new(address: SocketAddr, site: &Path) -> Self {
+    pub(crate) fn new(addresses: [SocketAddr; 2], site: &Path) -> Self {
         let (port, folder) = (site.join("port"), site.join("drop"));
         fs::create_dir_all(&folder).unwrap();
         let terminal = Terminal::open(&port).unwrap();
-        Self { address, port, folder, stream: None, terminal, files: 0 }
+        Self { addresses, port, folder, streams: [None, None], terminal, files: 0 }
     }
 
     /// The box was killed: connections are gone.
     pub(crate) fn cut(&mut self) {
-        self.stream = None;
+        self.streams = [None, None];
         self.terminal = Terminal::open(&self.port).unwrap();
     }
 
     /// Sends one message and gives its answer.
     pub(crate) async fn exchange(&mut self, link: LinkKind, message: &[u8]) -> Vec<u8> {
         match link {
-            LinkKind::Mllp => self.over_tcp(message).await,
+            LinkKind::Mllp => self.over_tcp(0, message).await,
+            LinkKind::Elsewhere => self.over_tcp(1, message).await,
             LinkKind::Serial => self.over_serial(message).await,
             LinkKind::Folder => self.by_file(message).await,
         }
     }
 
-    async fn over_tcp(&mut self, message: &[u8]) -> Vec<u8> {
-        if self.stream.is_none() {
-            let stream = TcpStream::connect(self.address).await.unwrap();
+    async fn over_tcp(&mut self, which: usize, message: &[u8]) -> Vec<u8> {
+        if self.streams[which].is_none() {
+            let stream = TcpStream::connect(self.addresses[which]).await.unwrap();
             stream.set_nodelay(true).unwrap();
-            self.stream = Some(stream);
+            self.streams[which] = Some(stream);
         }
-        let stream = self.stream.as_mut().expect("connected");
+        let stream = self.streams[which].as_mut().expect("connected");
         within("a message over TCP", async {
             stream.write_all(&framed(message)).await.unwrap();
             let (mut answers, mut buffer) = (Decoder::new(1 << 20), vec![0; 4096]);

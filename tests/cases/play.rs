@@ -44,6 +44,7 @@ pub(crate) async fn scenario(scenario: &Scenario, seed: u64) -> Verdict {
         let link = scenario.links[below(&mut random, scenario.links.len())];
         let mut vary = scenario.vary.clone();
         vary.retain(|_| random.chance(60));
+        let link = if vary.contains(&Vary::Dialect) { LinkKind::Elsewhere } else { link };
         styles.push(Style { link, vary });
     }
     if scenario.changes_the_site() {
@@ -180,9 +181,11 @@ impl Play<'_> {
             anew += below(random, 2);
         }
         let link = step.over.unwrap_or(self.style.link);
-        let (first, id) = self.message(template, step, random);
+        let (first, id) = self.message(template, step, link, random);
         let answer = self.exchange(link, &first, &id, step).await?;
         let links = std::iter::repeat_n(link, again).chain(step.times.over.iter().copied());
+        // Other senders would not say it so.
+        let links = links.filter(|other| (*other == LinkKind::Elsewhere) == (link == LinkKind::Elsewhere));
         for link in links {
             let repeated = self.exchange(link, &first, &id, step).await?;
             if trimmed(&repeated) != trimmed(&answer) {
@@ -190,7 +193,7 @@ impl Play<'_> {
             }
         }
         for _ in 0..anew {
-            let (other, id) = self.message(template, step, random);
+            let (other, id) = self.message(template, step, link, random);
             self.exchange(link, &other, &id, step).await?;
         }
         for (kind, aside) in [("held", &step.held), ("quarantined", &step.quarantined)] {
@@ -202,11 +205,14 @@ impl Play<'_> {
     }
 
     /// A message with its placeholders filled, dressed up as the style wants it, and its control id.
-    fn message(&mut self, template: &str, step: &Step, random: &mut SplitMix64) -> (Vec<u8>, String) {
+    fn message(&mut self, template: &str, step: &Step, link: LinkKind, random: &mut SplitMix64) -> (Vec<u8>, String) {
         self.sent += 1;
         let id = format!("UC{}-{}", self.number, self.sent);
         let message = self.persona.message(template, &step.set, &id).unwrap();
         let mut text = String::from_utf8(message).unwrap();
+        if link == LinkKind::Elsewhere {
+            text = elsewhere(&text);
+        }
         if self.style.has(Vary::Extras) {
             text += "ZZX|1|said by nobody^else|~|\r";
         }
@@ -264,7 +270,10 @@ impl Play<'_> {
             self.judge_requests(scenario, &parcels)?;
             self.judge_metrics(scenario).await?;
         }
-        self.judge_jobs(scenario, &parcels)?;
+        if let Err(fault) = self.judge_jobs(scenario, &parcels) {
+            let asides = listed(&self.bench.asides(self.before.aside).await);
+            return Err(format!("{fault}; set aside: {asides}"));
+        }
         self.judge_asides().await?;
         let report = self.bench.platform.report();
         if report.double_creates != self.before.double_creates {
@@ -390,10 +399,7 @@ impl Play<'_> {
                 && aside.reason.as_ref().is_none_or(|reason| entry["reason"] == reason.as_str())
                 && aside.detail.iter().all(|part| detail.contains(part.as_str()))
         };
-        let list = || {
-            let one = |entry: &Value| format!("{} {} ({})", entry["kind"], entry["reason"], entry["detail"]);
-            found.iter().map(one).collect::<Vec<_>>().join("; ")
-        };
+        let list = || listed(&found);
         for expected in &self.expected_asides {
             if !found.iter().any(|entry| fits(entry, expected)) {
                 return Err(format!("expected {expected:?} to be set aside, found {}", list()));
@@ -447,6 +453,11 @@ impl Resources for Parcel {
     }
 }
 
+fn listed(asides: &[Value]) -> String {
+    let one = |entry: &Value| format!("{} {} ({})", entry["kind"], entry["reason"], entry["detail"]);
+    if asides.is_empty() { "nothing".to_owned() } else { asides.iter().map(one).collect::<Vec<_>>().join("; ") }
+}
+
 fn told(requests: &[Request]) -> String {
     let list: Vec<String> = requests.iter().map(|request| format!("{} {}", request.job, request.does)).collect();
     format!("[{}]", list.join(", "))
@@ -463,6 +474,29 @@ fn left_of(parcels: &[Parcel]) -> String {
     });
     let list = list.collect::<Vec<_>>().join(", ");
     format!("[{list}]")
+}
+
+/// The same message from the sender who has a segment for rides: mode, destination and window are in it and nowhere else.
+fn elsewhere(text: &str) -> String {
+    let mut form = vec!["ZTR", "", "", "", ""];
+    let mut kept = Vec::new();
+    for segment in text.trim_end_matches('\r').split('\r') {
+        let fields: Vec<&str> = segment.split('|').collect();
+        let field = |number: usize| fields.get(number).copied().unwrap_or_default();
+        match (field(0), field(3).split('^').next().unwrap_or_default()) {
+            ("OBX", "TRMODE") => form[1] = field(5),
+            ("OBX", "TRDEST") => form[2] = field(5),
+            ("TQ1", _) => {
+                (form[3], form[4]) = (field(7), field(8));
+                kept.push(format!("TQ1|1||||||||{}", field(9)));
+            }
+            _ => kept.push(segment.to_owned()),
+        }
+    }
+    let order = kept.iter().position(|segment| segment.starts_with("OBR|"));
+    let Some(order) = order.filter(|_| form[1..].iter().any(|field| !field.is_empty())) else { return text.to_owned() };
+    kept.insert(order + 1, form.join("|"));
+    kept.join("\r") + "\r"
 }
 
 /// The same message with other encoding characters. The values of the scenarios have none of them.

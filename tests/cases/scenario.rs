@@ -72,6 +72,9 @@ pub(crate) enum LinkKind {
     Mllp,
     Serial,
     Folder,
+    /// Over MLLP from the sender who puts a ride into a segment of its own.
+    #[serde(skip)]
+    Elsewhere,
 }
 
 /// What a variant may change.
@@ -90,11 +93,13 @@ pub(crate) enum Vary {
     Extras,
     /// The steps of `any_order` in another order.
     Order,
+    /// The dialect of another sender, over a link of its own.
+    Dialect,
 }
 
 impl Vary {
     fn all() -> Vec<Self> {
-        vec![Self::Repeats, Self::Haste, Self::Delimiters, Self::Zones, Self::Extras, Self::Order]
+        vec![Self::Repeats, Self::Haste, Self::Delimiters, Self::Zones, Self::Extras, Self::Order, Self::Dialect]
     }
 }
 

@@ -5,6 +5,7 @@ use crate::{
     delivery::{KeyParts, delivery_key, traceparent},
     flow::{ACKNOWLEDGEMENT, Named, Original, delivery, named},
     hl7::{Encoding, Index, Message, Text},
+    mapping::Told,
     settings::{Content as Source, Mapping},
     store::{
         reader::Due,
@@ -31,7 +32,8 @@ impl Error {
     }
 }
 
-pub(super) fn build(plan: &Plan, due: &Due) -> Result<Delivery, Error> {
+/// `told` is what it tells of jobs; nothing for a delivery that is the message itself.
+pub(super) fn build(plan: &Plan, due: &Due, told: &[Told]) -> Result<Delivery, Error> {
     let flow = plan.names.flow_index(due.waiting.flow).and_then(|flow| plan.flows.flow(flow)).ok_or(Error::NoFlow)?;
     let link = plan.names.links.iter().position(|row| *row == due.message.link);
     let text = Text::of(&due.message.raw, link.and_then(|link| plan.flows.charset(link)));
@@ -69,6 +71,12 @@ pub(super) fn build(plan: &Plan, due: &Due) -> Result<Delivery, Error> {
     } else if due.mapping == ACKNOWLEDGEMENT {
         let body = message.as_ref().and_then(|message| acknowledgement(plan, due, message)).ok_or(Error::NoMap)?;
         (Content::Hl7, raw_type(&text, message.as_ref()), text.encode(body))
+    } else if !told.is_empty() {
+        let stored = &due.message;
+        let body =
+            plan.flows.tell(&due.mapping, told, stored.received_at, stored.content_hash).map_err(|_| Error::NoMap)?;
+        let body = body.render();
+        (Content::Fhir, "application/fhir+json; charset=utf-8".to_owned(), body)
     } else {
         let stored = &due.message;
         let body = plan

@@ -11,14 +11,13 @@ use crate::{
     flow::{Disposition, Facts, Outcome as Standing, Record, Verdict, decide},
     hl7::Index,
     mapping::Registry,
-    settings::{self, Known, Priority, Settings},
+    settings::{self, Known, Priority},
 };
 
 const SITE: &str = include_str!("../../../config/sites/loopback/gurney.toml");
 const NOW: Timestamp = Timestamp(1_795_348_800_000);
 
 struct Bench {
-    settings: Settings,
     flows: Flows,
     link: usize,
 }
@@ -36,12 +35,12 @@ impl Bench {
             "{SITE}\n[serial.device]\nport = \"/dev/ttyS0\"\nline = \"9600 8N1\"\nframing = \"{framing}\"\n\
              [flow.raw]\nfrom = \"device\"\non = [\"*\"]\n{to}mapping = \"raw\"\n{rest}{oru}"
         );
-        let known = Known { maps: &[], profiles: &[], use_cases: &[], now: NOW };
+        let known = Known { maps: &[], profiles: &[], dialects: &[], use_cases: &[], now: NOW };
         let files = [("gurney.toml".to_owned(), text)];
         let settings = settings::read(&files, &known).unwrap_or_else(|faults| panic!("{faults}")).settings;
         let flows = Flows::new(&settings, Arc::new(Registry::builtin().unwrap()));
         let link = settings.links.iter().position(|link| link.name.as_str() == "device").unwrap();
-        Self { settings, flows, link }
+        Self { flows, link }
     }
 
     fn understand(&self, raw: &str) -> Understood {
@@ -50,7 +49,7 @@ impl Bench {
 
     fn record(&self, raw: &str) -> Record {
         let facts = Facts { room_for: Some(Priority::Routine), ..Facts::default() };
-        match decide(&self.understand(raw), &facts, &self.settings.flows) {
+        match decide(&self.understand(raw), &facts, &self.flows) {
             Disposition::Record(record) => record,
             other => panic!("{other:?}"),
         }

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use super::Run;
 use crate::{
-    event::{self, Coded, Coding, Part},
+    event::{Coded, Coding, Part},
     fhir::{Node, Object, Text, clean, coding, concept},
     mapping::{
         compile::{Row, code_of},
         identity::local_system,
         refusal::Unmapped,
         shape::{self, Shape},
-        source::{Source, SourcePlace, Via},
+        source::{Source, Via},
         table::{Table, Unlisted},
     },
     phi::Phi,
@@ -77,7 +77,7 @@ impl<'m> Run<'_, 'm> {
         for (_, other, _) in said.filter(|(higher, _, _)| *higher > rank) {
             self.contradict(first, other);
         }
-        if let Some(limit) = row.at_most.as_ref() {
+        for limit in &row.at_most {
             let most = self.meaning_of(limit).and_then(|meaning| Some(row.table.as_ref()?.named(&meaning)?.0));
             if most.is_some_and(|most| rank > most) {
                 self.contradict(first, limit);
@@ -106,7 +106,7 @@ impl<'m> Run<'_, 'm> {
 
     /// What a coded value means; a code that must be listed and is not is noted.
     pub(super) fn look_up(&mut self, source: &Source, via: &Via, part: &Part<'m>) -> Option<Meaning> {
-        let coded = self.coded(source, part)?;
+        let coded = source.coded(part, self.scope.charset())?;
         if let Some(code) = via.table.find(coded.codings()) {
             return Some(match code.meaning(via.column) {
                 Some(meaning) => Meaning::Is(Arc::clone(meaning), coded),
@@ -124,18 +124,6 @@ impl<'m> Run<'_, 'm> {
                 }
                 None
             }
-        }
-    }
-
-    pub(super) fn coded(&self, source: &Source, part: &Part<'m>) -> Option<Coded> {
-        let charset = self.scope.charset();
-        match &source.place {
-            SourcePlace::Path(path) if path.component().is_some() => {
-                let code = event::plain(part.value(path), charset)?;
-                let first = Coding { code, text: String::new(), system: String::new() };
-                Some(Coded { first, alternative: None, original_text: String::new() })
-            }
-            _ => Coded::read(&part.repetition, charset),
         }
     }
 

@@ -57,7 +57,7 @@ impl<'r, 'm> Run<'r, 'm> {
                 let search = || Text::from(identity.search("identifier"));
                 let request = if resource.key == Key::Message {
                     Request::PutAs { id: identity.value.clone().into() }
-                } else if resource.put.has(self.verb) {
+                } else if resource.put.has(self.verb) || (self.is_known && resource.key == Key::Job) {
                     Request::Put { over: search() }
                 } else {
                     Request::Create { unless: search() }
@@ -96,7 +96,7 @@ impl<'r, 'm> Run<'r, 'm> {
         }
         let single = match row.with {
             Shape::Reference => self.refer(row),
-            Shape::EventTime => event::time(&self.scope, self.context.zone).map(|when| text(when.date_time())),
+            Shape::EventTime => event::message_time(&self.scope, self.context.zone).map(|when| text(when.date_time())),
             Shape::Received => event::instant_text(self.context.received_at).map(Node::from),
             Shape::MessageHash => {
                 let identity = Identity::own("message-sha256", hex(&self.context.source_hash));
@@ -111,6 +111,10 @@ impl<'r, 'm> Run<'r, 'm> {
                 clean(if self.facility.is_empty() { self.context.site } else { &self.facility }).map(Node::from)
             }
             Shape::Period => self.period(row),
+            Shape::ConceptKept if row.rising => match self.highest(row) {
+                Some(node) => Some(node),
+                None => return self.first_spoken(row),
+            },
             _ if row.rising => self.highest(row),
             _ => return self.first_spoken(row),
         };
@@ -168,10 +172,10 @@ impl<'r, 'm> Run<'r, 'm> {
                 event::Identifier::read_ei(from, charset).map(|number| self.identifier(&number, &label.name, kind))
             }
             Shape::Quantity => self.quantity(source, part),
-            Shape::Detail => self.detail(row, part),
+            Shape::Detail => self.detail(row, source, part),
             Shape::PlaceText => place::line(&Place::read(from, charset)?).map(Node::from),
             Shape::Note => note(&event::plain(from.value(), charset)?),
-            Shape::CodedNote => note(&self.words(part)?),
+            Shape::CodedNote => note(&source.words(part, charset)?),
             Shape::Concept | Shape::ConceptKept => {
                 let coded = Coded::read(from, charset)?;
                 Some(self.original(&coded, None).into())

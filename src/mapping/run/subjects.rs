@@ -1,8 +1,10 @@
 //! Who and what a message is about: the identity of each resource, and whether it will be in the Bundle.
 
-use super::{Found, Present, Run};
+use std::sync::Arc;
+
+use super::{Found, Present, Run, codes::Meaning};
 use crate::{
-    event::{self, Address, Coded, Coding, Part, Place},
+    event::{self, Address, Coded, Coding, Part},
     fhir::clean,
     ids,
     mapping::{
@@ -10,7 +12,7 @@ use crate::{
         identity::{Identity, authority_system},
         place::{self, Spot},
         shape,
-        source::{Source, SourcePlace},
+        source::{Source, Via},
         text::Key,
     },
 };
@@ -38,7 +40,7 @@ impl<'m> Run<'_, 'm> {
         Some(Present { full_url, found })
     }
 
-    fn known_by(&self, resource: &Resource) -> Option<Found> {
+    fn known_by(&mut self, resource: &Resource) -> Option<Found> {
         let site = self.context.site;
         let identity = match resource.key {
             Key::Facility => {
@@ -86,48 +88,48 @@ impl<'m> Run<'_, 'm> {
         best.map(|(_, identifier)| self.identity_of(&identifier, patient_kind(&identifier)))
     }
 
-    pub(super) fn places(&self, resource: &Resource) -> Option<Vec<place::Location>> {
-        let spot = resource
-            .from
-            .iter()
-            .find_map(|source| self.parts(source).iter().find_map(|part| self.spot(resource.key, source, part)))?;
-        let locations = place::locations(&spot, self.context.site, &self.facility, &self.map.meta);
+    pub(super) fn places(&mut self, resource: &Resource) -> Option<Vec<place::Location>> {
+        let mut found = None;
+        for source in &resource.from {
+            let parts = self.parts(source);
+            found = parts.iter().find_map(|part| self.spot(resource.key, source, part));
+            if found.is_some() {
+                break;
+            }
+        }
+        let locations = place::locations(&found?, self.context.site, &self.facility, &self.map.meta);
         (!locations.is_empty()).then_some(locations)
     }
 
-    fn spot(&self, key: Key, source: &Source, part: &Part<'m>) -> Option<Spot> {
+    fn spot(&mut self, key: Key, source: &Source, part: &Part<'m>) -> Option<Spot> {
         let charset = self.scope.charset();
-        let from = &part.repetition;
         if key == Key::Address {
-            return Address::read(from, charset).map(Spot::At);
+            return Address::read(&part.repetition, charset).map(Spot::At);
         }
-        let SourcePlace::Path(path) = &source.place else {
-            return self.answered_spot(part);
+        if let Some(via) = &source.via {
+            return match self.look_up(source, via, part)? {
+                Meaning::Is(meaning, coded) => Some(self.listed_spot(via, &meaning, &coded)),
+                Meaning::Silent(coded) | Meaning::Kept(coded) => clean(coded.words()).map(Spot::Words),
+            };
+        }
+        let Spot::Coded(coded, _) = source.spot(part, charset)? else {
+            return source.spot(part, charset);
         };
-        if path.component().is_none() {
-            return Place::read(from, charset).map(Spot::Inside);
-        }
-        event::plain(part.value(path), charset).and_then(|words| clean(&words)).map(Spot::Words)
+        let Some(code) = shape::code_text(&coded.first.code) else {
+            return clean(coded.words()).map(Spot::Words);
+        };
+        let system = self.coding_system(&coded.first, None);
+        let first = Coding { code, ..coded.first };
+        Some(Spot::Coded(Coded { first, ..coded }, system))
     }
 
-    /// A place in OBX-5, by the type in OBX-2.
-    fn answered_spot(&self, part: &Part<'m>) -> Option<Spot> {
-        let charset = self.scope.charset();
-        let from = &part.repetition;
-        match part.segment.field(2).bytes() {
-            b"XAD" | b"AD" => Address::read(from, charset).map(Spot::At),
-            b"PL" => Place::read(from, charset).map(Spot::Inside),
-            b"CE" | b"CWE" | b"CNE" | b"CF" => {
-                let coded = Coded::read(from, charset)?;
-                let Some(code) = shape::code_text(&coded.first.code) else {
-                    return clean(coded.words()).map(Spot::Words);
-                };
-                let system = self.coding_system(&coded.first, None);
-                let first = Coding { code, ..coded.first };
-                Some(Spot::Coded(Coded { first, ..coded }, system))
-            }
-            _ => event::plain(from.value(), charset).and_then(|words| clean(&words)).map(Spot::Words),
-        }
+    /// A place that a table gives a code of its own, in the table's system or else the site's.
+    fn listed_spot(&self, via: &Via, meaning: &Arc<str>, coded: &Coded) -> Spot {
+        let display = via.table.find(coded.codings()).and_then(|code| code.display.as_deref());
+        let (code, text) = (meaning.to_string(), display.unwrap_or_else(|| coded.words()).to_owned());
+        let first = Coding { code, text, system: String::new() };
+        let system = self.coding_system(&first, Some(&via.table));
+        Spot::Coded(Coded { first, alternative: None, original_text: String::new() }, system)
     }
 
     pub(super) fn is_withheld(&self, identifier: &event::Identifier) -> bool {

@@ -10,7 +10,7 @@ use crate::{
         compile::Row,
         refusal::{Missing, Unmapped},
         shape,
-        source::{Source, SourcePlace},
+        source::{Source, SourcePlace, is_free_text, plain_code},
     },
     phi::Phi,
 };
@@ -74,7 +74,7 @@ impl<'m> Run<'_, 'm> {
     pub(super) fn quantity(&mut self, source: &Source, part: &Part<'m>) -> Option<Node> {
         let charset = self.scope.charset();
         let value = event::part(&part.repetition, 1, charset)?;
-        let unit = Coded::read(&part.segment.field(6).repetition(1), charset);
+        let unit = source.unit(part, charset);
         let (value, unit) = match (unit, value.split_once(char::is_whitespace)) {
             (Some(unit), _) => (value, unit),
             (None, Some((value, unit))) => (value.to_owned(), plain_code(unit.trim())),
@@ -105,34 +105,20 @@ impl<'m> Run<'_, 'm> {
     }
 
     /// The label, the codes as they came, and the value in words with its unit.
-    pub(super) fn detail(&self, row: &Row, part: &Part<'m>) -> Option<Node> {
+    pub(super) fn detail(&self, row: &Row, source: &Source, part: &Part<'m>) -> Option<Node> {
         let label = row.label.as_ref()?;
         let charset = self.scope.charset();
-        let words = self.words(part)?;
-        let unit = part.segment.is("OBX").then(|| Coded::read(&part.segment.field(6).repetition(1), charset)).flatten();
+        let words = source.words(part, charset)?;
+        let unit = source.unit(part, charset);
         let words = unit.map_or_else(|| words.clone(), |unit| format!("{words} {}", unit.first.code));
         let mut codings = vec![label.coding.clone()];
-        if !is_free_text(part) {
+        if !source.is_text(part) && !is_free_text(part) {
             codings.extend(
                 Coded::read(&part.repetition, charset).map(|coded| self.codings(&coded, None)).into_iter().flatten(),
             );
         }
         Some(concept(codings, Some(format!("{}: {}", label.display, clean(&words)?).into())).into())
     }
-
-    /// A value in words: of a code its text, of anything else all of it.
-    pub(super) fn words(&self, part: &Part<'m>) -> Option<String> {
-        let charset = self.scope.charset();
-        if is_free_text(part) {
-            return event::plain(part.repetition.value(), charset);
-        }
-        Coded::read(&part.repetition, charset).map(|coded| coded.words().to_owned())
-    }
-}
-
-fn plain_code(code: &str) -> Coded {
-    let first = Coding { code: code.to_owned(), text: String::new(), system: String::new() };
-    Coded { first, alternative: None, original_text: String::new() }
 }
 
 pub(super) fn text(text: &str) -> Node {
@@ -141,9 +127,4 @@ pub(super) fn text(text: &str) -> Node {
 
 pub(super) fn note(words: &str) -> Option<Node> {
     Some(Object::new().with("text", clean(words)?).into())
-}
-
-/// Whether OBX-2 says that OBX-5 is no code.
-fn is_free_text(part: &Part<'_>) -> bool {
-    part.segment.is("OBX") && matches!(part.segment.field(2).bytes(), b"TX" | b"FT" | b"ST" | b"NM")
 }

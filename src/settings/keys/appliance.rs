@@ -47,6 +47,13 @@ pub(in crate::settings) static PROFILES: Key<Spelled<PathBuf>> = Key {
     example: "\"/etc/gurney/profiles\"",
     doc: "Folder with further conformance profiles, beside the built-in ones.",
 };
+pub(in crate::settings) static DIALECTS: Key<Spelled<PathBuf>> = Key {
+    name: "dialects",
+    form: PATH,
+    absent: Absent::Nothing,
+    example: "\"/etc/gurney/dialects\"",
+    doc: "Folder with further dialects of senders, beside the built-in ones.",
+};
 pub(in crate::settings) static USE_CASES: Key<Spelled<PathBuf>> = Key {
     name: "use_cases",
     form: PATH,
@@ -57,7 +64,7 @@ pub(in crate::settings) static USE_CASES: Key<Spelled<PathBuf>> = Key {
 pub(in crate::settings) static GURNEY: Section = Section {
     kind: "gurney",
     doc: "The site and this box.",
-    keys: &[&SITE, &NODE, &SITE_ZONE, &MAPS, &PROFILES, &USE_CASES],
+    keys: &[&SITE, &NODE, &SITE_ZONE, &MAPS, &PROFILES, &DIALECTS, &USE_CASES],
     later: &[],
 };
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::{
     PLAINTEXT,
     answering::{ACK_AFTER, ACK_WAIT, APPLICATION_ACK, PROCESSING, SEQUENCE, UNROUTED, VERSIONS},
-    link::{ACK, BATCH_ACK, CHARSET, FRAME_MAX, FRAME_TIMEOUT, IDLE_TIMEOUT, LINK_ZONE, PROFILE, WHEN_REFUSED},
+    link::{
+        ACK, BATCH_ACK, CHARSET, DIALECT, FRAME_MAX, FRAME_TIMEOUT, IDLE_TIMEOUT, LINK_ZONE, PROFILE, WHEN_REFUSED,
+    },
     target::{KEEPALIVE, PEER_FAILOVER, PEER_TLS, RELEASE},
 };
 use crate::{
@@ -91,6 +93,7 @@ pub(in crate::settings) static MLLP_CLIENT: Section = Section {
         &CHARSET,
         &BATCH_ACK,
         &PROFILE,
+        &DIALECT,
         &PEER_TLS,
         &PLAINTEXT,
     ],

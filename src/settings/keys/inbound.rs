@@ -6,8 +6,8 @@ use super::{
     LISTENER, PATH, PLAINTEXT, SECRET, SERVER_TLS,
     answering::{ACK_AFTER, ACK_WAIT, APPLICATION_ACK_APART, PROCESSING, SEQUENCE, UNROUTED, VERSIONS},
     link::{
-        ACK, ALLOW, BATCH_ACK, CHARSET, CONNECTIONS_MAX, CONNECTIONS_PER_PEER, FRAME_MAX, FRAME_TIMEOUT, LINK_ZONE,
-        PROFILE, WHEN_REFUSED,
+        ACK, ALLOW, BATCH_ACK, CHARSET, CONNECTIONS_MAX, CONNECTIONS_PER_PEER, DIALECT, FRAME_MAX, FRAME_TIMEOUT,
+        LINK_ZONE, PROFILE, WHEN_REFUSED,
     },
 };
 use crate::{
@@ -86,6 +86,7 @@ pub(in crate::settings) static FOLDER: Section = Section {
         &CHARSET,
         &BATCH_ACK,
         &PROFILE,
+        &DIALECT,
     ],
     later: &[],
 };
@@ -152,6 +153,7 @@ pub(in crate::settings) static HTTP_IN: Section = Section {
         &CHARSET,
         &BATCH_ACK,
         &PROFILE,
+        &DIALECT,
         &SERVER_TLS,
         &PLAINTEXT,
     ],

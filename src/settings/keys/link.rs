@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     settings::{
-        AckMode, BatchAck, CharacterSet, Network, ProfileRef, WhenRefused,
+        AckMode, BatchAck, CharacterSet, DialectRef, Network, ProfileRef, WhenRefused,
         fields::{Absent, Key, Section},
         form::{Choice, List, Size, Spelled, Time, Whole, Word},
         words::{self, LineShape, PortAddress},
@@ -200,6 +200,13 @@ pub(in crate::settings) static PROFILE: Key<Spelled<ProfileRef>> = Key {
     example: "\"adt-feed@1\"",
     doc: "Conformance profile, NAME@VERSION: what its messages must be like, and what is counted, answered AE or AR.",
 };
+pub(in crate::settings) static DIALECT: Key<Spelled<DialectRef>> = Key {
+    name: "dialect",
+    form: Spelled { wanted: "a dialect", parse: words::dialect, pattern: Some("^[a-z0-9-]{1,40}@[1-9][0-9]{0,9}$") },
+    absent: Absent::Default("\"standard@1\""),
+    example: "\"standard@1\"",
+    doc: "Dialect, NAME@VERSION: where this sender puts what maps ask for.",
+};
 pub(in crate::settings) static MLLP: Section = Section {
     kind: "mllp",
     doc: "A source: HL7 v2 over MLLP, Gurney listening.",
@@ -225,6 +232,7 @@ pub(in crate::settings) static MLLP: Section = Section {
         &CHARSET,
         &BATCH_ACK,
         &PROFILE,
+        &DIALECT,
         &SERVER_TLS,
         &PLAINTEXT,
     ],
@@ -287,6 +295,7 @@ pub(in crate::settings) static SERIAL: Section = Section {
         &CHARSET,
         &BATCH_ACK,
         &PROFILE,
+        &DIALECT,
         &PLAINTEXT,
     ],
     later: &["quiet_after"],

@@ -62,6 +62,7 @@ impl Reader<'_> {
             self.refuse_of_hl7(fields, &answering::UNROUTED, content);
             self.refuse_of_hl7(fields, &link::BATCH_ACK, content);
             self.refuse_of_hl7(fields, &link::PROFILE, content);
+            self.refuse_of_hl7(fields, &link::DIALECT, content);
         }
         content
     }

@@ -4,7 +4,7 @@ use super::{Reader, destinations::NamedDestination};
 use crate::{
     ids::Name,
     settings::{
-        Content, FlowControl, Framing, Link, LinkWire, MllpServer, ProfileRef, SerialPort, WhenRefused,
+        Content, DialectRef, FlowControl, Framing, Link, LinkWire, MllpServer, ProfileRef, SerialPort, WhenRefused,
         complaint::{Complaint, listed, quoted},
         fields::Fields,
         keys::{PLAINTEXT, SERVER_TLS, dialed, inbound, link, serial},
@@ -35,6 +35,10 @@ impl Reader<'_> {
         let profile = fields.read(&link::PROFILE, &mut self.found);
         if let Some(profile) = &profile {
             self.check_profile(fields, profile);
+        }
+        let dialect = fields.read(&link::DIALECT, &mut self.found);
+        if let Some(dialect) = dialect.as_ref().filter(|_| fields.has(&link::DIALECT)) {
+            self.check_dialect(fields, dialect);
         }
         let answering = self.answering(entry, destinations);
         let framing = if is_serial {
@@ -73,6 +77,7 @@ impl Reader<'_> {
             charset,
             batch_ack: batch_ack?,
             profile,
+            dialect: dialect?,
             frame_timeout: frame_timeout?,
             framing: framing?,
             content,
@@ -81,20 +86,17 @@ impl Reader<'_> {
     }
 
     fn check_profile(&mut self, fields: &Fields<'_>, profile: &ProfileRef) {
-        let profiles = self.known.profiles;
-        if profiles.contains(&(profile.name.as_str(), profile.version)) {
-            return;
+        let help = absent("profile", self.known.profiles, (&profile.name, profile.version));
+        if let Some((message, help)) = help {
+            self.found.push(Complaint::new(fields.place(&link::PROFILE), message).help(help));
         }
-        let written = format!("{}@{}", profile.name, profile.version);
-        let spelled: Vec<_> = profiles.iter().map(|(name, version)| format!("{name}@{version}")).collect();
-        let known = || spelled.iter().map(String::as_str);
-        let of_this_name = spelled.iter().find(|other| other.split('@').next() == Some(&profile.name));
-        let help = match of_this_name {
-            Some(other) => format!("`{other}` is there"),
-            None => did_you_mean(&written, known(), format!("the profiles are {}", listed(known(), "and"))),
-        };
-        let message = format!("there is no profile {}", quoted(&written));
-        self.found.push(Complaint::new(fields.place(&link::PROFILE), message).help(help));
+    }
+
+    fn check_dialect(&mut self, fields: &Fields<'_>, dialect: &DialectRef) {
+        let help = absent("dialect", self.known.dialects, (&dialect.name, dialect.version));
+        if let Some((message, help)) = help {
+            self.found.push(Complaint::new(fields.place(&link::DIALECT), message).help(help));
+        }
     }
 
     fn mllp(&mut self, entry: &Entry<'_>) -> Option<LinkWire> {
@@ -195,6 +197,22 @@ impl Reader<'_> {
             duplex: duplex?,
         }))
     }
+}
+
+/// What to say of a profile or dialect that is not installed, and what helps.
+fn absent(kind: &str, installed: &[(&str, u32)], (name, version): (&str, u32)) -> Option<(String, String)> {
+    if installed.contains(&(name, version)) {
+        return None;
+    }
+    let written = format!("{name}@{version}");
+    let spelled: Vec<_> = installed.iter().map(|(name, version)| format!("{name}@{version}")).collect();
+    let known = || spelled.iter().map(String::as_str);
+    let of_this_name = spelled.iter().find(|other| other.split('@').next() == Some(name));
+    let help = match of_this_name {
+        Some(other) => format!("`{other}` is there"),
+        None => did_you_mean(&written, known(), format!("the {kind}s are {}", listed(known(), "and"))),
+    };
+    Some((format!("there is no {kind} {}", quoted(&written)), help))
 }
 
 /// Why XON/XOFF cannot be used on a line, if it cannot.

@@ -58,6 +58,7 @@ fn refuses_what_only_hl7_has_where_there_is_none() {
         "sequence = \"on\"",
         "batch_ack = \"batch\"",
         "profile = \"adt-feed@1\"",
+        "dialect = \"harbor@1\"",
     ] {
         let name = key.split(' ').next().unwrap();
         for (framing, content) in [("lis01", "lis02"), ("line", "text")] {

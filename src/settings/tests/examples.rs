@@ -49,6 +49,7 @@ fn shows_true_defaults_in_the_reference() {
             "charset",
             "maps",
             "profile",
+            "dialects",
             "use_cases",
             "department",
             "suffix",

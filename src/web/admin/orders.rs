@@ -10,10 +10,11 @@ use super::{
 };
 use crate::{
     actors::journal::Do,
-    flow::{Draft, Outcome, Route, RouteVerdict, Understood},
+    flow::{Decision, Draft, Outcome, Route, RouteVerdict, Understood, ordering_key_of},
     hl7::Index,
     ids::JournalId,
     store::{
+        Entry,
         listing::{self, AsideFound, MessageRow},
         reader,
         writer::{Order, OrderOutcome},
@@ -53,6 +54,9 @@ pub(super) async fn discard(
     each(ids, purpose, async |id| {
         let found = entry_of(state, heap, id).await?;
         let entry = peer.entry("discard", subject(&found), purpose, &particulars(&found));
+        if found.row.job.is_some() {
+            return decide(state, &found, Decision::Discard, entry).await;
+        }
         match order(state, Order::Discard { aside: id, entry }).await? {
             OrderOutcome::NotFound => Err(failed("somebody else has dealt with it")),
             _ => Ok("dropped from the list; it stays counted and in the journal until retention".to_owned()),
@@ -65,8 +69,11 @@ pub(super) async fn discard(
 pub(super) async fn release(state: &State, peer: &Peer, ids: &[i64], purpose: &Purpose) -> Result<Report, Refusal> {
     each(ids, purpose, async |id| {
         let found = entry_of(state, Heap::Held, id).await?;
-        let drafts = drafts(state, &found).await?;
         let entry = peer.entry("release", subject(&found), purpose, &particulars(&found));
+        if makes_jobs(state, &found) {
+            return decide(state, &found, Decision::Release, entry).await;
+        }
+        let drafts = drafts(state, &found).await?;
         let to = names_of(state, &drafts);
         match order(state, Order::Release { aside: id, drafts, entry }).await? {
             OrderOutcome::NotFound => Err(failed("somebody else has dealt with it")),
@@ -74,6 +81,30 @@ pub(super) async fn release(state: &State, peer: &Peer, ids: &[i64], purpose: &P
         }
     })
     .await
+}
+
+/// Whether an entry is about jobs, which only the journal thread can decide about.
+fn makes_jobs(state: &State, found: &AsideFound) -> bool {
+    let flow = state.web.names.flow_index(found.flow);
+    found.row.job.is_some() || flow.is_some_and(|flow| state.flows.makes_jobs(flow))
+}
+
+/// Has a decision about a job, or about what a message asks of jobs, take effect.
+async fn decide(state: &State, found: &AsideFound, decision: Decision, entry: Entry) -> Result<String, Refusal> {
+    let understood = understand(state, JournalId(found.row.message)).await?;
+    if let Some((fault, detail)) = &understood.fault {
+        return Err(failed(format!("still not understood ({}): {detail}", fault.as_str())));
+    }
+    let order_of = Order::Decide { aside: found.row.id, message: Box::new(understood), decision, entry };
+    match order(state, order_of).await? {
+        OrderOutcome::Decided { queued: true } => Ok("decided; the platform is told".to_owned()),
+        OrderOutcome::Decided { queued: false } if decision == Decision::Discard => {
+            Ok("called off; the platform had not been told of it".to_owned())
+        }
+        OrderOutcome::Decided { queued: false } => Ok("decided; there is nothing left to tell".to_owned()),
+        OrderOutcome::Still { reason, detail } => Err(failed(format!("still set aside ({reason}): {detail}"))),
+        _ => Err(failed("somebody else has dealt with it, or its flow is no longer configured")),
+    }
 }
 
 /// Sends delivered messages again. The delivery key is the same as long as the map is, so that a platform which honours keys
@@ -179,14 +210,19 @@ async fn drafts(state: &State, found: &AsideFound) -> Result<Vec<Draft>, Refusal
 }
 
 fn draft(state: &State, route: &Route) -> Option<Draft> {
-    let RouteVerdict::Deliver { ordering_key } = route.verdict else { return None };
+    let ordering_key = match &route.verdict {
+        RouteVerdict::Deliver { ordering_key } => *ordering_key,
+        // What was told of jobs then is told again.
+        RouteVerdict::Jobs { asks } => ordering_key_of(asks),
+        _ => return None,
+    };
     let flow = state.flows.flow(route.flow)?;
     Some(Draft { flow: route.flow, destination: flow.to, priority: flow.priority, ordering_key })
 }
 
 fn why_not(verdict: &RouteVerdict) -> String {
     match verdict {
-        RouteVerdict::Deliver { .. } => "it is taken".to_owned(),
+        RouteVerdict::Deliver { .. } | RouteVerdict::Jobs { .. } => "it is taken".to_owned(),
         RouteVerdict::NotApplicable => "it is no business of its flow any more; discard it".to_owned(),
         RouteVerdict::Hold { reason, detail } => format!("still held ({reason}): {detail}"),
         RouteVerdict::Quarantine { reason, detail } => format!("still not understood ({reason}): {detail}"),

@@ -81,7 +81,7 @@ fn keeps_everything_in_its_place() {
                     answers += 1;
                 }
             };
-            let Disposition::Record(record) = decide(&understood, &room(), &bench.settings.flows) else {
+            let Disposition::Record(record) = decide(&understood, &room(), &bench.flows) else {
                 panic!("{}: nothing is known of it", case.name)
             };
             let stored = original(&record);

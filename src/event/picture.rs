@@ -1,0 +1,372 @@
+//! What is known of one job: the newest value of everything that messages have said about it.
+//!
+//! A ride is ordered in one message, its patient moves beds in a second and gets another telephone number in a third.
+//! A [`Statement`] is what one message says, field by field; a [`Picture`] takes statements in any order of arrival and
+//! keeps for every field the value with the newest event time. It is written as an HL7 message again
+//! ([`Picture::message`]), so that maps read a job like a message.
+//!
+//! ```text
+//! about a person and a visit: MSH EVN PID PD1 PV1 PV2 NK1 ...       from any message of the visit
+//! about the order:            ORC TQ1 OBR OBX NTE ...               from messages of that order alone
+//! ```
+//!
+//! * Absent is no news; `""` deletes and is kept as that (HL7 v2.5.1 chapter 2, 2.5.3.4).
+//! * An older event never overwrites a newer value, however late it comes; of two at the same time the later to arrive holds.
+//! * Segments that make sense only as a list (NK1, IN1, DG1, NTE, Z…) are taken as a whole from the newest message that
+//!   has any; OBX by the question that each answers.
+//! * The header is that of the order once there is one: whose numbers they are does not change because a bed board
+//!   moves the patient.
+//! * Text is UTF-8 and delimiters are the recommended ones, whatever the senders' were.
+//!
+//! Limits: [`limits::PICTURE_VALUE_BYTES_MAX`] for a value (documents are no matter of a job), and
+//! [`limits::PICTURE_SLOTS_MAX`] values. Decides nothing.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Scope;
+use crate::{
+    hl7::{Charset, Delimiters, Encoding, Field, Segment, escape},
+    units::{Timestamp, limits},
+};
+
+/// What one message says about one job.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Statement {
+    said: Vec<(Key, String)>,
+    orders: bool,
+}
+
+/// What is known of one job.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Picture {
+    slots: Vec<Slot>,
+}
+
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Slot {
+    key: Key,
+    /// Milliseconds since 1970, as a number: there are many of them.
+    at: i64,
+    value: String,
+}
+
+/// Where a value belongs. The order of keys is the order in the message.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Key {
+    section: Section,
+    place: u8,
+    segment: String,
+    part: Part,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+enum Section {
+    Common,
+    Order,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+enum Part {
+    /// A field of a segment that there is one of.
+    Field(u16),
+    /// The segments that answer one question.
+    Answers(String),
+    /// All segments of this name.
+    All,
+}
+
+/// Segments there is one of, in the order of a message. What is not here comes after PV2, or at the order's end, as a list.
+const SINGLE: [&str; 10] = ["MSH", "EVN", "PID", "PD1", "PV1", "PV2", "ORC", "TQ1", "OBR", "SCH"];
+/// Its place is behind all of [`SINGLE`].
+const LISTED: u8 = 100;
+/// What orders may say, and nobody else's word replaces.
+const HEADER: [&str; 2] = ["MSH", "EVN"];
+
+impl Statement {
+    /// Takes from one event what it says.
+    pub fn of(scope: &Scope<'_>) -> Self {
+        let mut statement = Self { said: Vec::new(), orders: scope.is_order() };
+        let charset = scope.charset();
+        let mut lists: Vec<(Key, String)> = Vec::new();
+        for (in_order, segment) in scope.own_segments() {
+            let section = if in_order { Section::Order } else { Section::Common };
+            let name = String::from_utf8_lossy(segment.name()).into_owned();
+            match SINGLE.iter().position(|single| *single == name) {
+                Some(place) => statement.single(&segment, (section, place, name), charset),
+                None => listed(&mut lists, &segment, (section, name), charset),
+            }
+        }
+        statement.said.extend(lists);
+        statement.said.retain(|(_, value)| value.len() <= limits::PICTURE_VALUE_BYTES_MAX);
+        statement
+    }
+
+    /// Of a segment that there is one of, the first holds.
+    fn single(&mut self, segment: &Segment<'_>, (section, place, name): (Section, usize, String), charset: &Charset) {
+        let place = u8::try_from(place).unwrap_or(LISTED);
+        if self.said.iter().any(|(key, _)| key.section == section && key.place == place) {
+            return;
+        }
+        let from = if name == "MSH" { 3 } else { 1 };
+        for number in from..=segment.field_count() {
+            let value = normal(&segment.field(number), charset);
+            if let (false, Ok(number)) = (value.is_empty(), u16::try_from(number)) {
+                let key = Key { section, place, segment: name.clone(), part: Part::Field(number) };
+                self.said.push((key, value));
+            }
+        }
+    }
+
+    /// Says that a field is to be deleted, unless the message gives it a value.
+    #[must_use]
+    pub fn or_delete(mut self, segment: &str, field: u16) -> Self {
+        if let Some(key) = common(segment, field)
+            && !self.said.iter().any(|(said, _)| *said == key)
+        {
+            self.said.push((key, NULL.to_owned()));
+        }
+        self
+    }
+
+    /// What is said of a field of a common segment.
+    pub fn value(&self, segment: &str, field: u16) -> Option<&str> {
+        let key = common(segment, field)?;
+        self.said.iter().find(|(said, _)| *said == key).map(|(_, value)| value.as_str())
+    }
+
+    /// Leaves out what is said of a field of a common segment.
+    pub fn forget(&mut self, segment: &str, field: u16) {
+        if let Some(key) = common(segment, field) {
+            self.said.retain(|(said, _)| *said != key);
+        }
+    }
+
+    /// Leaves out everything but these common segments.
+    pub fn only(&mut self, segments: &[&str]) {
+        self.said.retain(|(key, _)| key.section == Section::Common && segments.contains(&key.segment.as_str()));
+        self.orders = false;
+    }
+
+    /// Says this of a field of a common segment, in the recommended delimiters.
+    pub fn say(&mut self, segment: &str, field: u16, value: &str) {
+        self.forget(segment, field);
+        if let Some(key) = common(segment, field) {
+            self.said.push((key, value.to_owned()));
+        }
+    }
+}
+
+/// A value that deletes.
+const NULL: &str = "\"\"";
+
+fn common(segment: &str, field: u16) -> Option<Key> {
+    let place = SINGLE.iter().position(|single| *single == segment)?;
+    Some(Key {
+        section: Section::Common,
+        place: u8::try_from(place).ok()?,
+        segment: segment.to_owned(),
+        part: Part::Field(field),
+    })
+}
+
+fn listed(
+    lists: &mut Vec<(Key, String)>,
+    segment: &Segment<'_>,
+    (section, name): (Section, String),
+    charset: &Charset,
+) {
+    let part = if name == "OBX" {
+        let question = normal(&segment.field(3), charset);
+        let code = question.split('^').next().unwrap_or_default();
+        Part::Answers(format!("{code}^{}", normal(&segment.field(4), charset)))
+    } else {
+        Part::All
+    };
+    let key = Key { section, place: LISTED, segment: name, part };
+    let line = line(segment, charset);
+    match lists.iter_mut().find(|(known, _)| *known == key) {
+        Some((_, lines)) => {
+            lines.push('\r');
+            lines.push_str(&line);
+        }
+        None => lists.push((key, line)),
+    }
+}
+
+fn line(segment: &Segment<'_>, charset: &Charset) -> String {
+    let mut line: String = String::from_utf8_lossy(segment.name()).into_owned();
+    for number in 1..=segment.field_count() {
+        line.push('|');
+        line.push_str(&normal(&segment.field(number), charset));
+    }
+    line
+}
+
+/// A field in UTF-8 and the recommended delimiters.
+fn normal(field: &Field<'_>, charset: &Charset) -> String {
+    let delimiters = field.delimiters();
+    let plain = Delimiters { truncation: None, ..delimiters } == Delimiters::STANDARD;
+    if plain && !charset.switches() {
+        return charset.encoding().decode(field.bytes()).into_owned();
+    }
+    let leaf = |bytes: &[u8]| {
+        // A deletion is no text: escaped, it would be two quotes that somebody wrote.
+        if bytes == NULL.as_bytes() {
+            return NULL.to_owned();
+        }
+        let text = charset.text(bytes);
+        String::from_utf8_lossy(&escape(text.as_bytes(), &Delimiters::STANDARD)).into_owned()
+    };
+    let component = |bytes: crate::hl7::Component<'_>| bytes.subcomponents().map(leaf).collect::<Vec<_>>().join("&");
+    let repetition = |from: crate::hl7::Repetition<'_>| from.components().map(component).collect::<Vec<_>>().join("^");
+    field.repetitions().map(repetition).collect::<Vec<_>>().join("~")
+}
+
+impl Picture {
+    /// Nothing is known.
+    pub const fn empty() -> Self {
+        Self { slots: Vec::new() }
+    }
+
+    /// Takes in what a message says that speaks of `at`; whether anything is different now.
+    pub fn take(&mut self, statement: &Statement, Timestamp(at): Timestamp) -> Taken {
+        let mut taken = Taken::Nothing;
+        let is_ordered = self.is_ordered();
+        for (key, value) in &statement.said {
+            let is_header = HEADER.contains(&key.segment.as_str());
+            if is_header && is_ordered && !statement.orders {
+                continue;
+            }
+            let sender = key.segment == "MSH" && matches!(key.part, Part::Field(3..=6));
+            match self.slots.binary_search_by(|slot| slot.key.cmp(key)) {
+                Ok(place) => {
+                    let Some(slot) = self.slots.get_mut(place) else { continue };
+                    if (sender && slot.at != at) || slot.at > at {
+                        taken = taken.max(if slot.value == *value { Taken::Nothing } else { Taken::Older });
+                        continue;
+                    }
+                    if slot.value != *value {
+                        slot.value.clone_from(value);
+                        taken = Taken::Changed;
+                    }
+                    slot.at = at;
+                }
+                Err(place) if self.slots.len() < limits::PICTURE_SLOTS_MAX => {
+                    self.slots.insert(place, Slot { key: key.clone(), at, value: value.clone() });
+                    taken = Taken::Changed;
+                }
+                Err(_) => {}
+            }
+        }
+        taken
+    }
+
+    /// Whether an order is among what it was made of.
+    pub fn is_ordered(&self) -> bool {
+        self.slots.iter().any(|slot| slot.key.section == Section::Order)
+    }
+
+    /// A field of a common segment as it stands; nothing where it is absent or deleted.
+    pub fn value(&self, segment: &str, field: u16) -> Option<&str> {
+        let key = common(segment, field)?;
+        let place = self.slots.binary_search_by(|slot| slot.key.cmp(&key)).ok()?;
+        self.slots.get(place).map(|slot| slot.value.as_str()).filter(|value| *value != NULL)
+    }
+
+    /// All of it as one HL7 message in UTF-8.
+    pub fn message(&self) -> Vec<u8> {
+        self.written(|_| true)
+    }
+
+    /// The same without when it was said: EVN, MSH-7 and MSH-10.
+    pub fn timeless(&self) -> Vec<u8> {
+        self.written(|key| key.segment != "EVN" && !(key.segment == "MSH" && matches!(key.part, Part::Field(7 | 10))))
+    }
+
+    fn written(&self, keep: impl Fn(&Key) -> bool) -> Vec<u8> {
+        let mut out = String::with_capacity(1024);
+        let mut open: Option<(&Key, u16)> = None;
+        for Slot { key, value, .. } in self.slots.iter().filter(|slot| keep(&slot.key)) {
+            let Part::Field(number) = key.part else {
+                close(&mut out, open.take());
+                out.push_str(value);
+                out.push('\r');
+                continue;
+            };
+            let same = open.is_some_and(|(of, _)| of.section == key.section && of.segment == key.segment);
+            if !same {
+                close(&mut out, open.take());
+                out.push_str(&key.segment);
+                let after = if key.segment == "MSH" {
+                    out.push_str("|^~\\&");
+                    2
+                } else {
+                    0
+                };
+                open = Some((key, after));
+            }
+            let Some((_, at)) = &mut open else { continue };
+            if key.segment == "MSH" && *at < 18 && number >= 18 {
+                to(&mut out, at, 18);
+                out.push_str("UNICODE UTF-8");
+                if number == 18 {
+                    continue;
+                }
+            }
+            to(&mut out, at, number);
+            out.push_str(value);
+        }
+        close(&mut out, open);
+        out.into_bytes()
+    }
+}
+
+/// Goes on to a field.
+fn to(out: &mut String, at: &mut u16, number: u16) {
+    for _ in *at..number {
+        out.push('|');
+    }
+    *at = number;
+}
+
+fn close(out: &mut String, open: Option<(&Key, u16)>) {
+    let Some((key, mut at)) = open else { return };
+    if key.segment == "MSH" && at < 18 {
+        to(out, &mut at, 18);
+        out.push_str("UNICODE UTF-8");
+    }
+    out.push('\r');
+}
+
+/// What came of a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Taken {
+    /// All of it was known.
+    Nothing,
+    /// What was different was older than what is known.
+    Older,
+    /// Something is different now.
+    Changed,
+}
+
+impl Picture {
+    /// The encoding of [`message`](Self::message).
+    pub const ENCODING: Encoding = Encoding::UTF_8;
+}
+
+impl fmt::Debug for Statement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Statement({} values)", self.said.len())
+    }
+}
+
+impl fmt::Debug for Picture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Picture({} values)", self.slots.len())
+    }
+}
+
+#[cfg(test)]
+mod tests;
