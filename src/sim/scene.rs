@@ -19,7 +19,7 @@
 //! has    = { "Task.input(pickup).valueReference->name" = "{at2_name}" }
 //! ```
 //!
-//! Does no I/O: `gurney simulate scene` sends a scene to any box, `gurney demo --scene` brings box and platform along.
+//! `gurney simulate scene` sends a scene to any box, `gurney demo --scene` brings box and platform along.
 
 use std::collections::BTreeMap;
 
@@ -29,9 +29,11 @@ use serde_json::Value;
 use self::look::{JobAtPlatform, holds, shown};
 use super::platform::Store;
 
+pub mod caller;
 pub mod look;
 pub mod persona;
 
+pub use caller::Caller;
 pub use persona::{FillError, Persona};
 
 /// A scene.
@@ -159,7 +161,8 @@ impl Scene {
                 Some(at) => drop(open.remove(at)),
                 None => {
                     let all: Vec<String> = verdicts.into_iter().flatten().collect();
-                    faults.push(format!("no job is {}: {}", job.name, all.join("; or ")));
+                    let why = if all.is_empty() { "there is none left".to_owned() } else { all.join("; or ") };
+                    faults.push(format!("no job is {}: {why}", job.name));
                 }
             }
         }

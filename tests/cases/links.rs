@@ -39,6 +39,11 @@ impl Links {
         Self { addresses, port, folder, streams: [None, None], terminal, files: 0 }
     }
 
+    /// Where the first sender connects.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.addresses[0]
+    }
+
     /// The box was killed: connections are gone.
     pub(crate) fn cut(&mut self) {
         self.streams = [None, None];

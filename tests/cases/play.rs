@@ -478,7 +478,7 @@ fn left_of(parcels: &[Parcel]) -> String {
 
 /// The same message from the sender who has a segment for rides: mode, destination and window are in it and nowhere else.
 fn elsewhere(text: &str) -> String {
-    let mut form = vec!["ZTR", "", "", "", ""];
+    let mut form = ["ZTR", "", "", "", ""];
     let mut kept = Vec::new();
     for segment in text.trim_end_matches('\r').split('\r') {
         let fields: Vec<&str> = segment.split('|').collect();

@@ -374,7 +374,8 @@ fn now() -> jiff::Timestamp {
     jiff::Timestamp::from_millisecond(now.0).expect("a wall clock between the years -9999 and 9999")
 }
 
-async fn until_ready(site: &Site, daemon: &mut Daemon) -> Result<(), Error> {
+/// Waits until the daemon says that it is ready.
+pub(super) async fn until_ready(site: &Site, daemon: &mut Daemon) -> Result<(), Error> {
     let deadline = Instant::now() + PATIENCE;
     while !matches!(get(site.metrics, "/ready").await, Ok((200, _))) {
         if let Some(status) = daemon.ended()? {
