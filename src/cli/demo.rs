@@ -29,6 +29,7 @@ mod daemon;
 mod expected;
 mod play;
 mod proof;
+mod rides;
 mod scan;
 mod scene;
 mod scrape;
