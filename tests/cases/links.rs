@@ -39,9 +39,9 @@ impl Links {
         Self { addresses, port, folder, streams: [None, None], terminal, files: 0 }
     }
 
-    /// Where the first sender connects.
-    pub(crate) const fn address(&self) -> SocketAddr {
-        self.addresses[0]
+    /// Where the senders over MLLP connect.
+    pub(crate) const fn addresses(&self) -> [SocketAddr; 2] {
+        self.addresses
     }
 
     /// The box was killed: connections are gone.

@@ -53,7 +53,7 @@ async fn a_scene_is_sent_to_any_box() {
     assert_eq!(nobody.status.code(), Some(75), "nobody listens there");
 
     let bench = Bench::start("").await;
-    let to = bench.links.address().to_string();
+    let to = bench.links.addresses()[0].to_string();
     let arguments = ["simulate", "scene", "room-change", "--pace", "0", "--seed", "7", "--json", "--to"];
     let output = spawn_blocking(move || gurney(&[arguments.as_slice(), &[to.as_str()]].concat())).await.unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");

@@ -7,6 +7,7 @@ use std::{
 };
 
 use gurney::sim::{
+    ehr::{EhrOptions, Sender},
     platform::{Control, Fault, Keys, Step},
     random::SplitMix64,
     scene::{
@@ -22,7 +23,7 @@ use crate::{
     play::{Parcel, Verdict, below, now},
     scenario::LinkKind,
     seed,
-    wait::until_so,
+    wait::{until_so, within},
 };
 
 const MESSAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/scenes/messages");
@@ -265,4 +266,43 @@ async fn uc_19_an_outage_of_600_messages() {
         (Ok(()), true) => panic!("storm/outage is good now: take it off the list of what is awaited"),
         (Err(fault), false) => panic!("GURNEY_SEED={seed}\n{fault}"),
     }
+}
+
+/// UC-01, UC-09: beside 200 messages a second of another sender, 19 of 20 orders are at the platform within 2 s, and 19 of
+/// 20 cancels within 1 s, by the box's own clock.
+#[tokio::test]
+async fn orders_and_cancels_are_quick_beside_other_traffic() {
+    const COUNT: usize = 60;
+    let mut random = SplitMix64::new(seed("other traffic"));
+    let mut bench = Bench::start("in_flight = 16").await;
+    let options = EhrOptions {
+        to: bench.links.addresses()[1].to_string(),
+        connections: 4,
+        window: 4,
+        rate: Some(200.0),
+        link: "BESIDE".into(),
+        ..EhrOptions::default()
+    };
+    let mut others = Sender::start(options).unwrap();
+    within("traffic of others", others.until(|tally| tally.acknowledged >= 400)).await;
+    let people: Vec<Persona> = (0..COUNT).map(|number| Persona::invent(&mut random, number, now())).collect();
+    let family = "gurney_message_delivery_duration_seconds";
+    let all = format!("{family}_count{{flow=\"ehr\"}}");
+    // There is no bucket of 2 s, so orders are held to 1 s too.
+    let quick = format!("{family}_bucket{{flow=\"ehr\",le=\"1\"}}");
+    let count = u64::try_from(COUNT).unwrap();
+    let mut feed = Feed { bench: &mut bench, sent: 0 };
+    for file in ["order.hl7", "cancel.hl7"] {
+        let (before, quick_before) = (feed.bench.metric(&all).await, feed.bench.metric(&quick).await);
+        let (others_before, began) = (others.tally().acknowledged, Instant::now());
+        for persona in &people {
+            feed.send(persona, file, &[]).await;
+        }
+        until_so("all are delivered", async || feed.bench.metric(&all).await >= before + count).await;
+        let within = feed.bench.metric(&quick).await - quick_before;
+        let beside = others.tally().acknowledged - others_before;
+        eprintln!("{file}: {within} of {count} within 1 s, beside {beside} messages in {:?}", began.elapsed());
+        assert!(within * 20 >= count * 19, "{file}: {within} of {count} within 1 s");
+    }
+    others.stop();
 }
