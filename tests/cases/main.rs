@@ -16,6 +16,8 @@
 )]
 
 mod bench;
+mod dress;
+mod judge;
 mod links;
 mod play;
 mod scenario;

@@ -20,7 +20,8 @@ use tokio::time::Instant;
 use crate::{
     AWAITED,
     bench::Bench,
-    play::{Parcel, Verdict, below, now},
+    judge::Parcel,
+    play::{Verdict, below, now},
     scenario::LinkKind,
     seed,
     wait::{until_so, within},
