@@ -30,6 +30,7 @@ mod simulate;
 mod status;
 mod tap;
 mod text;
+mod use_cases;
 
 /// Gurney, between hospital feeds and patient-logistics platforms.
 #[derive(Debug, Parser)]
@@ -92,6 +93,9 @@ enum Command {
     /// The audit chain: who did what, and why.
     #[command(subcommand)]
     Audit(listings::AuditCommand),
+    /// The documented use cases: what starts them, what must come of them, who answers.
+    #[command(subcommand)]
+    UseCases(use_cases::Command),
     /// Looks at HL7 v2 files.
     #[command(subcommand)]
     Hl7(hl7::Command),
@@ -192,6 +196,7 @@ pub fn main() -> ExitCode {
         Command::Held(command) => asides::held(command),
         Command::Scraps(command) => listings::scraps(command),
         Command::Audit(command) => listings::audit(command),
+        Command::UseCases(command) => use_cases::run(command),
         Command::Hl7(command) => hl7::run(command),
         Command::Send(arguments) => send::run(arguments),
         Command::Tap(arguments) => tap::run(arguments),

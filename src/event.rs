@@ -276,18 +276,6 @@ pub fn order_time(scope: &Scope<'_>, zone: &TimeZone) -> Option<When> {
     Reader { scope, zone }.when("ORC", 9)
 }
 
-/// The wanted time, from and until: TQ1-7/8, else ORC-7, OBR-27, OBR-36, OBR-6; without an order PV2-9.
-pub fn window(scope: &Scope<'_>, zone: &TimeZone) -> (Option<When>, Option<When>) {
-    let reader = Reader { scope, zone };
-    (reader.first_when(&REQUESTED_START).or_else(|| reader.when("PV2", 9)), reader.first_when(&REQUESTED_END))
-}
-
-/// Where the begin of the wanted time stands, newest place first.
-const REQUESTED_START: [(&str, usize, usize); 5] =
-    [("TQ1", 7, 1), ("ORC", 7, 4), ("OBR", 27, 4), ("OBR", 36, 1), ("OBR", 6, 1)];
-/// Where its end stands.
-const REQUESTED_END: [(&str, usize, usize); 3] = [("TQ1", 8, 1), ("ORC", 7, 5), ("OBR", 27, 5)];
-
 /// The sending facility: MSH-4.
 pub fn facility(scope: &Scope<'_>) -> Option<Authority> {
     read_authority(&scope.segment("MSH")?.field(4).repetition(1), scope.charset())
@@ -405,16 +393,6 @@ impl Reader<'_, '_> {
 
     fn given_text(&self, name: &str, field: usize) -> Given<Phi<String>> {
         self.given(name, field, |field| part(&field.repetition(1), 1, self.scope.charset()))
-    }
-
-    fn first_when(&self, places: &[(&str, usize, usize)]) -> Option<When> {
-        places.iter().find_map(|(name, field, component)| {
-            let field = self.scope.segment(name)?.field(*field);
-            if *component == 1 {
-                return self.when_of(&field);
-            }
-            When::read(&part(&field.repetition(1), *component, self.scope.charset())?, self.zone)
-        })
     }
 
     fn when(&self, name: &str, field: usize) -> Option<When> {

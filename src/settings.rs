@@ -6,6 +6,7 @@
 //! Does not look whether files, devices and peers exist.
 
 use std::{
+    fmt,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
     time::Duration,
@@ -36,6 +37,7 @@ mod serial;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod use_case;
 mod words;
 
 pub use answering::{AckAfter, Answering, ApplicationAck, Sequence, Unrouted};
@@ -46,6 +48,7 @@ pub use inbound::{AcceptedContent, FolderWatch, HttpServer, Taken};
 pub use read::{read, read_serial};
 pub use schema::schema;
 pub use serial::{Carrier, Duplex};
+pub use use_case::{BUILTIN_USE_CASES, CatalogueId, Measure, UseCase, use_cases};
 
 /// What the configuration is checked against.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +59,8 @@ pub struct Known<'a> {
     pub profiles: &'a [(&'a str, u32)],
     /// Dialects that are installed: name and version.
     pub dialects: &'a [(&'a str, u32)],
+    /// Use cases that are documented.
+    pub use_cases: &'a [UseCase],
     /// The time of the check: accepted risks end.
     pub now: Timestamp,
 }
@@ -84,6 +89,8 @@ pub struct Settings {
     pub profiles: Option<PathBuf>,
     /// Folder with further dialects, beside the built-in ones.
     pub dialects: Option<PathBuf>,
+    /// Folder with further use cases, beside the built-in ones.
+    pub use_cases: Option<PathBuf>,
     /// The store.
     pub store: Store,
     /// Where messages come from.
@@ -549,6 +556,8 @@ pub struct Retry {
 pub struct Flow {
     /// Its name: the `flow` label of metrics.
     pub name: Name,
+    /// The use case that it serves.
+    pub use_case: Option<String>,
     /// Index into [`Settings::links`].
     pub from: usize,
     /// Message types it takes.
@@ -580,6 +589,16 @@ pub struct TypePattern {
     pub code: Option<String>,
     /// Trigger event; `None` is any.
     pub trigger: Option<String>,
+}
+
+impl fmt::Display for TypePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.code.as_deref(), self.trigger.as_deref()) {
+            (None, _) => f.write_str("*"),
+            (Some(code @ ("TEXT" | "LIS02")), None) => f.write_str(code),
+            (Some(code), trigger) => write!(f, "{code}^{}", trigger.unwrap_or("*")),
+        }
+    }
 }
 
 impl TypePattern {

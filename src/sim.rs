@@ -13,6 +13,7 @@ pub mod noise;
 pub mod platform;
 pub mod random;
 pub mod reference;
+pub mod scene;
 pub mod serial;
 pub mod sink;
 pub mod tally;

@@ -828,3 +828,38 @@ fn prints_the_schema_completions_and_manual() {
     gurney(&["man", "--folder", folder.path().to_str().unwrap()]).with_code(0);
     assert!(Path::new(&folder.path().join("gurney-dead-resend.1")).is_file());
 }
+
+#[test]
+fn shows_the_documented_use_cases_and_who_serves_them() {
+    let list = gurney(&["use-cases", "list"]).with_code(0);
+    assert!(list.out.contains("discharge-to-ride") && list.out.contains("Care coordination"), "{}", list.out);
+    let one = gurney(&["use-cases", "show", "room-change"]).with_code(0).out;
+    for part in ["room-change: ", "Bed management", "ADT^A02", "UC-06", "could harm", "discharge-to-ride"] {
+        assert!(one.contains(part), "{part} not in\n{one}");
+    }
+    let unknown = gurney(&["use-cases", "show", "rom-change"]).with_code(2);
+    assert!(unknown.err.contains("room-change"), "{}", unknown.err);
+
+    let site = Site::new("http://127.0.0.1:9/inbound");
+    let mapped = fs::read_to_string(site.config()).unwrap().replace("\"raw\"", "\"transport@1\"");
+    fs::write(site.config(), &mapped).unwrap();
+    let untied = site.tell(&["check"]).with_code(0);
+    assert!(untied.err.contains("warning: `everything` names no use case"), "{}", untied.err);
+    fs::write(site.config(), mapped.replace("[flow.everything]", "[flow.everything]\nuse_case = \"own\"")).unwrap();
+    let missing = site.tell(&["check"]).with_code(78);
+    assert!(missing.err.contains("there is no use case `own`"), "{}", missing.err);
+
+    // The site documents its own.
+    fs::create_dir(site.path("use-cases")).unwrap();
+    let case = "version = 1\n[use_case.own]\ntitle = \"Everything\"\ncovers = [\"UC-01\"]\ntrigger = [\"ADT^A03\"]\n\
+        data = [\"visit\"]\noutcome = [\"one job\"]\nmeasure = [{ what = \"jobs\", goal = \"1\" }]\n\
+        owner = \"Integration desk\"\ntarget = \"1 min\"\nsafety = [\"none known\"]\nfixtures = \"cases\"\n";
+    fs::write(site.path("use-cases/own.toml"), case).unwrap();
+    let tied = mapped
+        .replace("[flow.everything]", "[flow.everything]\nuse_case = \"own\"")
+        .replace("[gurney]", &format!("[gurney]\nuse_cases = \"{}\"", site.path("use-cases").display()));
+    fs::write(site.config(), tied).unwrap();
+    assert_eq!(site.tell(&["check"]).with_code(0).err, "");
+    let shown = site.tell(&["use-cases", "show", "own", "--json"]).with_code(0).json();
+    assert_eq!((&shown["flows"][0], &shown["target_seconds"]), (&"everything".into(), &60.0.into()));
+}

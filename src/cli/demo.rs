@@ -5,24 +5,33 @@
 //! uplink pulled, kill -9 and restart, the uplink back, verification. The table at the end is what it is all for; the
 //! exit code is 0 only if every promise in it was kept.
 //!
+//! With `--scene` documented use cases are played instead, each with a box of its own, and judged by what the platform has.
+//!
 //! Bounds: 4 to 600 s of traffic, 100 messages a second; each act has a deadline.
 
 use std::{
     io::{self, IsTerminal as _},
     process::ExitStatus,
+    time::Duration,
 };
 
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Exit, chain, colours, data, note, pretty};
-use crate::{actors::clock::Clock, sim, store};
+use super::{Exit, chain, colours, data, note, pretty, simulate::scene::named};
+use crate::{
+    actors::clock::Clock,
+    sim::{self, scene::names as scene_names},
+    store,
+};
 
 mod daemon;
 mod expected;
 mod play;
 mod proof;
+mod rides;
 mod scan;
+mod scene;
 mod scrape;
 mod site;
 mod view;
@@ -31,6 +40,8 @@ use proof::Evidence;
 use site::Site;
 use view::Show;
 
+/// Pause between two beats of a scene, for a person who watches.
+const SCENE_PAUSE: Duration = Duration::from_secs(2);
 /// Seconds of traffic where none are asked for: for a program, and for a person who watches.
 const SECONDS: (u32, u32) = (8, 20);
 
@@ -46,6 +57,9 @@ pub(super) struct Arguments {
     /// Prints the table as JSON.
     #[arg(long)]
     json: bool,
+    /// Plays documented use cases in place of the story; `all` is all of them.
+    #[arg(long, value_name = "NAME", num_args = 1.., conflicts_with = "seconds")]
+    scene: Vec<String>,
 }
 
 /// Why the demo could not be played to its end. No text holds anything of a message.
@@ -82,6 +96,10 @@ enum Error {
 /// Plays the demo.
 pub(super) fn run(arguments: &Arguments) -> Exit {
     let is_live = !arguments.script && io::stderr().is_terminal();
+    if !arguments.scene.is_empty() {
+        let pause = if is_live { SCENE_PAUSE } else { Duration::ZERO };
+        return scenes(arguments, pause);
+    }
     let mut show = if is_live { Show::Live { colours: colours(), drawn: 0 } } else { Show::Lines };
     let seconds = arguments.seconds.unwrap_or(if is_live { SECONDS.1 } else { SECONDS.0 });
     let site = match Site::make(seed()) {
@@ -107,6 +125,49 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
             fail(&error)
         }
     }
+}
+
+/// Plays the scenes that are asked for.
+fn scenes(arguments: &Arguments, pause: Duration) -> Exit {
+    let all = arguments.scene.iter().any(|name| name == "all");
+    let names: Vec<String> = if all { scene_names().map(str::to_owned).collect() } else { arguments.scene.clone() };
+    let mut outcomes = Vec::new();
+    for name in names {
+        let scene = match named(&name) {
+            Ok(scene) => scene,
+            Err(failure) => {
+                note(&format!("error: {}", failure.text));
+                return failure.exit;
+            }
+        };
+        let site = match Site::for_scenes(seed()) {
+            Ok(site) => site,
+            Err(error) => return fail(&error),
+        };
+        let played = actix_rt::System::new().block_on(async {
+            tokio::select! {
+                biased;
+                ended = told_to_end() => ended.map(|_| None),
+                played = scene::play(&name, &scene, &site, pause) => played.map(Some),
+            }
+        });
+        match played {
+            Ok(outcome) => {
+                if outcome.as_ref().is_some_and(|outcome| !outcome.kept) {
+                    keep(site);
+                }
+                outcomes.extend(outcome);
+            }
+            Err(error) => {
+                keep(site);
+                return fail(&error);
+            }
+        }
+    }
+    let kept = outcomes.iter().all(|outcome| outcome.kept);
+    let text =
+        if arguments.json { pretty(&json!({ "kept": kept, "scenes": outcomes })) } else { scene::render(&outcomes) };
+    data(&text).unless(!kept)
 }
 
 /// Prints the table and says what to try next.

@@ -13,7 +13,7 @@ use std::{
 use crate::{
     hl7::profile::{ProfileFault, Profiles},
     mapping::{MapFault, Registry},
-    settings::{Checked, Faults, Known, read},
+    settings::{self, Checked, Faults, Known, UseCase, read},
     units::{Timestamp, limits},
 };
 
@@ -75,6 +75,8 @@ pub(super) struct Loaded {
     pub(super) registry: Registry,
     /// The built-in profiles, and those of the site.
     pub(super) profiles: Profiles,
+    /// The built-in use cases, and those of the site.
+    pub(super) use_cases: Vec<UseCase>,
 }
 
 /// Reads the configuration at `path` together with `conf.d/*.toml` beside it and the site's maps, and checks it as of `now`.
@@ -89,8 +91,10 @@ pub(super) fn load(path: &Path, now: Timestamp) -> Result<Loaded, LoadError> {
     let dialects: Vec<(&str, u32)> = registry.dialects().map(|of| (of.name.as_str(), of.version)).collect();
     let profiles = profiles(folder_of(&files, "profiles").as_deref())?;
     let known: Vec<(&str, u32)> = profiles.all().map(|profile| (profile.name(), profile.version())).collect();
-    let checked = read(&files, &Known { maps: &maps, profiles: &known, dialects: &dialects, now })?;
-    Ok(Loaded { checked, registry, profiles })
+    let use_cases = use_cases(folder_of(&files, "use_cases").as_deref())?;
+    let checked =
+        read(&files, &Known { maps: &maps, profiles: &known, dialects: &dialects, use_cases: &use_cases, now })?;
+    Ok(Loaded { checked, registry, profiles, use_cases })
 }
 
 /// The built-in profiles, and those of a folder.
@@ -100,7 +104,13 @@ pub(super) fn profiles(folder: Option<&Path>) -> Result<Profiles, LoadError> {
     Profiles::with(&texts).map_err(LoadError::Profiles)
 }
 
-/// `maps`, `dialects` or `profiles` of `[gurney]`, looked for before the configuration is checked, because the check needs what is in it. A file that cannot be read
+/// The built-in use cases, and those of a folder.
+pub(super) fn use_cases(folder: Option<&Path>) -> Result<Vec<UseCase>, LoadError> {
+    let sources = folder.map_or_else(|| Ok(Vec::new()), sources_in)?;
+    Ok(settings::use_cases(&sources)?)
+}
+
+/// `maps`, `dialects`, `profiles` or `use_cases` of `[gurney]`, looked for before the configuration is checked, because the check needs what is in it. A file that cannot be read
 /// as TOML has its faults told by the check.
 fn folder_of(files: &[(String, String)], key: &str) -> Option<PathBuf> {
     files.iter().find_map(|(_, text)| {

@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &Arguments, format: logging::Format) -> Exit {
         note(&format!("error: {}", chain(&error)));
         return Exit::Unhealthy;
     }
-    let Loaded { checked, registry, profiles } = match check::load(&arguments.config) {
+    let Loaded { checked, registry, profiles, .. } = match check::load(&arguments.config) {
         Ok(loaded) => loaded,
         Err(error) => return check::refuse(&error),
     };

@@ -24,6 +24,7 @@ use crate::sim::{
     stop_pair,
 };
 
+pub(super) mod scene;
 mod serial;
 
 /// Commands of `gurney simulate`.
@@ -38,6 +39,9 @@ pub(super) enum Command {
     /// A logistics platform that takes HL7 over HTTP and FHIR transactions, and remembers what it did.
     #[command(after_help = "Example: gurney simulate platform --listen 127.0.0.1:8080")]
     Platform(Platform),
+    /// A documented use case, message by message.
+    #[command(after_help = scene::HELP)]
+    Scene(scene::Arguments),
 }
 
 /// What the traffic is like.
@@ -128,6 +132,7 @@ pub(super) fn run(command: &Command) -> Result<Exit, Failure> {
         Command::Ehr(arguments) => ehr(arguments),
         Command::Serial(arguments) => serial::run(arguments),
         Command::Platform(arguments) => platform(arguments),
+        Command::Scene(arguments) => scene::run(arguments),
     }
 }
 

@@ -212,6 +212,10 @@ fn normal(field: &Field<'_>, charset: &Charset) -> String {
         return charset.encoding().decode(field.bytes()).into_owned();
     }
     let leaf = |bytes: &[u8]| {
+        // A deletion is no text: escaped, it would be two quotes that somebody wrote.
+        if bytes == NULL.as_bytes() {
+            return NULL.to_owned();
+        }
         let text = charset.text(bytes);
         String::from_utf8_lossy(&escape(text.as_bytes(), &Delimiters::STANDARD)).into_owned()
     };

@@ -152,7 +152,7 @@ impl<'r, 'm> Run<'r, 'm> {
             .and_then(|mrg| Identifier::read_cx(&mrg.field(5).repetition(1), self.scope.charset()));
         let persons = self.persons("PID", 3);
         let retired = self.persons("MRG", 1);
-        let (begin, end) = event::window(&self.scope, self.context.zone);
+        let wanted_until = self.map.dialect.wanted_until(&self.scope, self.context.zone);
         let ordered = match trigger.by {
             By::Order => event::order_time(&self.scope, self.context.zone),
             By::Visit => None,
@@ -171,7 +171,7 @@ impl<'r, 'm> Run<'r, 'm> {
             persons,
             retired,
             occurred_at: occurred.and_then(|when| when.instant()),
-            wanted_until: end.or(begin).and_then(|when| when.instant()),
+            wanted_until: wanted_until.and_then(|when| when.instant()),
             statement: Statement::of(&self.scope),
         }))
     }

@@ -41,8 +41,15 @@ pub fn change(running: &Settings, read: &Settings) -> Change {
         ("[console]", running.console != read.console),
         (
             "[gurney]",
-            (&running.site, &running.node, &running.zone, &running.maps, &running.profiles, &running.dialects)
-                != (&read.site, &read.node, &read.zone, &read.maps, &read.profiles, &read.dialects),
+            (
+                &running.site,
+                &running.node,
+                &running.zone,
+                &running.maps,
+                &running.profiles,
+                &running.dialects,
+                &running.use_cases,
+            ) != (&read.site, &read.node, &read.zone, &read.maps, &read.profiles, &read.dialects, &read.use_cases),
         ),
     ];
     restart.extend(single.iter().filter(|(_, differs)| *differs).map(|(table, _)| (*table).to_owned()));

@@ -23,6 +23,7 @@ pub(super) mod inbound;
 pub(super) mod link;
 pub(super) mod serial;
 pub(super) mod target;
+pub(super) mod use_case;
 
 /// The version of the format.
 pub(super) const VERSION: i64 = 1;

@@ -24,10 +24,12 @@ mod inbound;
 mod links;
 mod network;
 mod targets;
+mod use_cases;
 
 use answering::AckTarget;
 use destinations::NamedDestination;
 use network::Listening;
+pub(super) use use_cases::read_use_cases;
 
 /// Reads a configuration: the main file first, then those of `conf.d` in the order of their names, each with the
 /// name that faults show. Gives the settings and what a person should look at, or everything that is wrong.
@@ -149,7 +151,7 @@ impl<'k> Reader<'k> {
         self.refuse_shared_folders();
         let (store, limit_place) = store?;
         self.refuse_frames_beyond_store(store.limit, &limit_place);
-        let Site { site, node, zone, maps, profiles, dialects } = site?;
+        let Site { site, node, zone, maps, profiles, dialects, use_cases } = site?;
         Some(Settings {
             site,
             node,
@@ -157,6 +159,7 @@ impl<'k> Reader<'k> {
             maps,
             profiles,
             dialects,
+            use_cases,
             store,
             links: links.into_iter().collect::<Option<_>>()?,
             destinations: destinations.into_iter().collect::<Option<_>>()?,
@@ -206,7 +209,8 @@ impl<'k> Reader<'k> {
         let maps = fields.read(&appliance::MAPS, &mut self.found);
         let profiles = fields.read(&appliance::PROFILES, &mut self.found);
         let dialects = fields.read(&appliance::DIALECTS, &mut self.found);
-        Some(Site { site: site?, node: node?, zone: zone?, maps, profiles, dialects })
+        let use_cases = fields.read(&appliance::USE_CASES, &mut self.found);
+        Some(Site { site: site?, node: node?, zone: zone?, maps, profiles, dialects, use_cases })
     }
 
     /// The store, and where its limit stands.
@@ -283,6 +287,7 @@ struct Site {
     maps: Option<PathBuf>,
     profiles: Option<PathBuf>,
     dialects: Option<PathBuf>,
+    use_cases: Option<PathBuf>,
 }
 
 fn single<'e>(entries: &'e [Entry<'e>], kind: &str) -> Option<&'e Entry<'e>> {

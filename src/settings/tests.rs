@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use super::*;
 use crate::units::limits;
@@ -14,15 +14,18 @@ mod examples;
 mod inbound;
 mod refusals;
 mod serial;
+mod use_cases;
 
 /// Noon of 2026-11-22, UTC.
 const NOW: Timestamp = Timestamp(1_795_348_800_000);
-const KNOWN: Known<'static> = Known {
+static USE_CASES: LazyLock<Vec<UseCase>> = LazyLock::new(|| use_cases(&[]).unwrap_or_else(|faults| panic!("{faults}")));
+static KNOWN: LazyLock<Known<'static>> = LazyLock::new(|| Known {
     maps: &[("transport", 1), ("homecare", 3)],
     profiles: &[("adt-feed", 1), ("orders", 2)],
     dialects: &[("standard", 1), ("harbor", 1)],
+    use_cases: &USE_CASES,
     now: NOW,
-};
+});
 const MINIMAL: &str = include_str!("../../config/sites/loopback/gurney.toml");
 
 fn read_one(text: &str) -> Result<Checked, Faults> {

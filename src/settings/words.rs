@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    DialectRef, Mapping, Network, Parity, ProfileRef, SecretRef, TypePattern,
+    CatalogueId, DialectRef, Mapping, Network, Parity, ProfileRef, SecretRef, TypePattern,
     complaint::quoted,
     suggest::{did_you_mean, nearest},
 };
@@ -544,6 +544,15 @@ fn versioned(text: &str, kind: &str, example: &str) -> Read<(String, u32)> {
             format!("write a {kind} with its version, such as \"{example}\""),
         )),
     }
+}
+
+/// Reads an entry of the acceptance catalogue.
+pub(super) fn catalogue_id(text: &str) -> Read<CatalogueId> {
+    let number =
+        text.strip_prefix("UC-").filter(|digits| digits.len() == 2 && digits.bytes().all(|b| b.is_ascii_digit()));
+    number.and_then(|digits| digits.parse().ok()).map(CatalogueId).ok_or_else(|| {
+        Wrong::new(format!("{} is no entry of the acceptance catalogue", quoted(text)), "write it as \"UC-07\"")
+    })
 }
 
 /// Reads `*`, `ADT^*` or `ADT^A03` (HL7 v2.5.1 chapter 2, MSH-9; tables 0076 and 0003).

@@ -71,6 +71,7 @@ fn settings(folder: &Path) -> Settings {
     };
     let flow = |name: &str, priority| Flow {
         name: Name::new(name),
+        use_case: None,
         from: 0,
         on: vec![TypePattern { code: None, trigger: None }],
         to: 0,
@@ -90,6 +91,7 @@ fn settings(folder: &Path) -> Settings {
         maps: None,
         profiles: None,
         dialects: None,
+        use_cases: None,
         store: Store {
             path: folder.to_owned(),
             key: SecretRef::File("unused".into()),

@@ -27,6 +27,7 @@ fn site(links: usize, flows: usize, destinations: usize) -> Settings {
         maps: None,
         profiles: None,
         dialects: None,
+        use_cases: None,
         store: Store {
             path: PathBuf::from("store"),
             key: SecretRef::Credential("store-key".into()),
@@ -77,6 +78,7 @@ fn site(links: usize, flows: usize, destinations: usize) -> Settings {
         flows: (0..flows)
             .map(|n| Flow {
                 name: Name::new(format!("flow{n}")),
+                use_case: None,
                 from: n % links,
                 on: vec![pattern("ADT^*"), pattern("ADT^A03"), pattern("ORM^O01")],
                 to: n % destinations,

@@ -238,6 +238,8 @@ pub const NETWORKS_MAX: usize = 256;
 pub const FAILOVER_MAX: usize = 8;
 /// Message types of one flow.
 pub const PATTERNS_MAX: usize = 100;
+/// Lines of one part of a use case: what it needs, what comes of it, what could go wrong.
+pub const USE_CASE_LINES_MAX: usize = 40;
 /// People a flow escalates to.
 pub const CONTACTS_MAX: usize = 20;
 /// Links, destinations and flows of one site, each.

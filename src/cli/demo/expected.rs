@@ -1,21 +1,22 @@
 //! What must have arrived, made again from the traffic's seed and the ledgers of acknowledged control ids, without
 //! asking the product: which deliveries with which keys, which bytes, which jobs.
 //!
-//! A job is a ride that was ordered (ORM, by its placer order number) or the ride of a visit that ends (ADT A16, A03,
-//! A25, A13, by its visit number). Whatever the simulated senders say is complete, so nothing is held for a person.
+//! A job is the ride of a visit: what was planned, ordered, moved or taken back in however many messages. Whatever the
+//! simulated senders say is complete, so nothing is held for a person.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use aws_lc_rs::digest::{SHA256, digest};
 
 use super::{
+    rides::Rides,
     scan::{Needles, field},
     site::{BEDBOARD, EVERYTHING, Route, SITE, TRANSPORT},
 };
 use crate::{
     delivery::{KeyParts, delivery_key},
     sim::{
-        ehr::{EhrOptions, Generated, Generator, Kind},
+        ehr::{EhrOptions, Generated, Generator},
         serial::SerialOptions,
     },
 };
@@ -25,12 +26,11 @@ use crate::{
 pub(super) struct Expected {
     /// Deliveries of [`EVERYTHING`]: key to bytes.
     pub(super) raw: HashMap<String, Vec<u8>>,
-    /// Keys of [`TRANSPORT`] and [`BEDBOARD`].
+    /// Keys that deliveries of [`TRANSPORT`] and [`BEDBOARD`] may have: what adds nothing, or was taken back before it left,
+    /// has none.
     pub(super) bundles: HashSet<String>,
-    /// Placer order numbers that have a job.
-    pub(super) orders: BTreeSet<String>,
-    /// Visits that have a job.
-    pub(super) visits: BTreeSet<String>,
+    /// What must have become of each visit's ride.
+    pub(super) rides: Rides,
     /// Messages each flow must have received, repeats aside.
     pub(super) received: HashMap<&'static str, u64>,
     /// Acknowledged control ids that no connection can have sent.
@@ -39,17 +39,6 @@ pub(super) struct Expected {
     pub(super) patients: Needles,
     /// Those of the EHR's.
     pub(super) ehr_patients: Needles,
-}
-
-/// What a message is to the transport map.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Work {
-    /// No business of it.
-    None,
-    /// About the ride of this order.
-    Order(String),
-    /// About the ride of this visit.
-    Visit(String),
 }
 
 impl Expected {
@@ -85,17 +74,8 @@ impl Expected {
     /// One message that a map sees.
     fn receive(&mut self, route: Route, message: &Generated) {
         *self.received.entry(route.flow).or_default() += 1;
-        match work(message) {
-            Work::None => return,
-            Work::Order(number) => self.orders.insert(number),
-            Work::Visit(number) => self.visits.insert(number),
-        };
+        self.rides.hear(message);
         self.bundles.insert(key(route, &message.bytes));
-    }
-
-    /// How many jobs there must be.
-    pub(super) fn jobs(&self) -> usize {
-        self.orders.len() + self.visits.len()
     }
 }
 
@@ -110,20 +90,6 @@ fn acknowledged(mut generator: Generator, left: &mut HashSet<&str>) -> Vec<Gener
         }
         found.push(message);
     }
-}
-
-fn work(message: &Generated) -> Work {
-    let text = |segment: &[u8], number| {
-        field(&message.bytes, segment, number).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
-    };
-    let number = match message.kind {
-        Kind::OrderRide | Kind::CancelRide => text(b"ORC", 2).map(Work::Order),
-        Kind::PlanDischarge | Kind::Discharge | Kind::CancelDischarge | Kind::CancelPlan => {
-            text(b"PV1", 19).map(Work::Visit)
-        }
-        _ => None,
-    };
-    number.unwrap_or(Work::None)
 }
 
 /// The idempotency key of a message's delivery, as the contract defines it.
@@ -172,8 +138,8 @@ mod tests {
         assert_eq!((expected.raw.len(), expected.strangers), (300, 0));
         assert_eq!(expected.received.get("everything"), Some(&300));
         assert_eq!(expected.received.get("bedboard"), Some(&80));
-        assert!(expected.orders.len() > 20 && expected.visits.len() > 20, "{expected:?}");
-        assert!(expected.bundles.len() > expected.jobs(), "a job has several messages");
+        assert!(expected.rides.due() > 20, "{expected:?}");
+        assert!(expected.bundles.len() > expected.rides.due(), "a job has several messages");
     }
 
     #[test]

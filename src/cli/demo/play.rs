@@ -1,6 +1,6 @@
 //! The story, played: each act ends when what it waits for has happened, or fails at its deadline.
 
-use std::{fs, time::Duration};
+use std::{collections::HashSet, fs, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout};
 
@@ -243,7 +243,7 @@ impl<'a> Stage<'a> {
             strangers: expected.strangers,
             deliveries: deliveries(&expected, keys.clone()),
             bytes: identical(&expected, keys.zip(&bodies)),
-            jobs: jobs(&expected, &self.platform),
+            jobs: self.platform.with_store(|store| expected.rides.at(store)),
             double_creates: report.double_creates,
             effects: report.counts,
             keys: report.keys as u64,
@@ -374,7 +374,8 @@ fn now() -> jiff::Timestamp {
     jiff::Timestamp::from_millisecond(now.0).expect("a wall clock between the years -9999 and 9999")
 }
 
-async fn until_ready(site: &Site, daemon: &mut Daemon) -> Result<(), Error> {
+/// Waits until the daemon says that it is ready.
+pub(super) async fn until_ready(site: &Site, daemon: &mut Daemon) -> Result<(), Error> {
     let deadline = Instant::now() + PATIENCE;
     while !matches!(get(site.metrics, "/ready").await, Ok((200, _))) {
         if let Some(status) = daemon.ended()? {
@@ -388,12 +389,13 @@ async fn until_ready(site: &Site, daemon: &mut Daemon) -> Result<(), Error> {
     Ok(())
 }
 
-/// Deliveries by their keys; a key that came to effect twice is surplus.
+/// Deliveries by their keys: each message that is passed on, and what was told of jobs. A key that came to effect twice, or
+/// that no message has, is surplus.
 fn deliveries<'a>(expected: &Expected, keys: impl Iterator<Item = &'a str>) -> Match {
-    let mut missing: std::collections::HashSet<&str> =
-        expected.raw.keys().chain(&expected.bundles).map(String::as_str).collect();
+    let mut missing: HashSet<&str> = expected.raw.keys().map(String::as_str).collect();
+    let mut possible: HashSet<&str> = expected.bundles.iter().map(String::as_str).collect();
     let due = missing.len() as u64;
-    let surplus = keys.filter(|key| !missing.remove(key)).count() as u64;
+    let surplus = keys.filter(|key| !missing.remove(key) && !possible.remove(key)).count() as u64;
     Match { expected: due, found: due - missing.len() as u64, surplus }
 }
 
@@ -402,24 +404,6 @@ fn identical<'a>(expected: &Expected, arrived: impl Iterator<Item = (&'a str, &'
     let raw = arrived.filter_map(|(key, body)| Some(expected.raw.get(key)? == body));
     let (same, other): (Vec<bool>, Vec<bool>) = raw.partition(|same| *same);
     Match { expected: expected.raw.len() as u64, found: same.len() as u64, surplus: other.len() as u64 }
-}
-
-/// Jobs at the platform: each ordered ride by its placer order number, each visit, and none beside them.
-fn jobs(expected: &Expected, platform: &Platform) -> Match {
-    platform.with_store(|store| {
-        let counts = store.counts();
-        let of = |kind: &str| counts.get(kind).copied().unwrap_or(0);
-        let once = |kind, number: &&String| store.search(kind, number).len() == 1;
-        let orders = expected.orders.iter().filter(|number| once("ServiceRequest", number)).count();
-        let visits = expected.visits.iter().filter(|number| once("Encounter", number)).count();
-        let of_visits = store.jobs_total().saturating_sub(expected.orders.len());
-        let most = store.jobs_total().max(of("Task")).max(of("ServiceRequest"));
-        Match {
-            expected: expected.jobs() as u64,
-            found: (orders + visits.min(of_visits)) as u64,
-            surplus: most.saturating_sub(expected.jobs()) as u64,
-        }
-    })
 }
 
 /// The store's own account, read from the stopped store.

@@ -84,6 +84,9 @@ fn translates_delimiters_and_character_sets() {
     let mut again = Picture::default();
     again.take(&statements(&picture.message()).remove(0), Timestamp(1));
     assert_eq!(again.value("PID", 5), picture.value("PID", 5));
+    let deleted = b"MSH#*;!@#A#B###1##ADT*A08#2#P#2.5######8859/1\rPID#1##7##\"\"\r";
+    again.take(&statements(deleted).remove(0), Timestamp(2));
+    assert_eq!(again.value("PID", 5), None, "two quotes delete, whatever the delimiters");
 }
 
 #[test]

@@ -30,6 +30,7 @@ fn reads_the_messages_of_a_link_by_its_dialect() {
     };
     let text = format!("{SITE}\n{}{}", further("desk", "dialect = \"harbor@1\""), further("other", ""));
     let known = Known {
+        use_cases: &[],
         maps: &[("transport", 1)],
         profiles: &[],
         dialects: &[("standard", 1), ("harbor", 1)],

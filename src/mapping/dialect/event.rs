@@ -82,6 +82,15 @@ impl Dialect {
         (reader.when(Element::Earliest), reader.when(Element::Latest))
     }
 
+    /// When what is wanted is too late: the window's end, else its begin, else the expected discharge.
+    pub(in crate::mapping) fn wanted_until(&self, scope: &Scope<'_>, zone: &TimeZone) -> Option<When> {
+        let answers = Answers::of(scope, self.questions());
+        let mut reader = Reader { dialect: self, scope, answers, zone, unread: Vec::new(), doubts: 0 };
+        [Element::Latest, Element::Earliest, Element::Expected]
+            .into_iter()
+            .find_map(|element| reader.when(element).known().cloned())
+    }
+
     /// The destination alone.
     pub fn destination(&self, scope: &Scope<'_>) -> Given<Phi<NamedPlace>> {
         let (answers, zone) = (Answers::of(scope, self.questions()), &TimeZone::UTC);

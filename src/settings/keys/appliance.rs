@@ -54,10 +54,17 @@ pub(in crate::settings) static DIALECTS: Key<Spelled<PathBuf>> = Key {
     example: "\"/etc/gurney/dialects\"",
     doc: "Folder with further dialects of senders, beside the built-in ones.",
 };
+pub(in crate::settings) static USE_CASES: Key<Spelled<PathBuf>> = Key {
+    name: "use_cases",
+    form: PATH,
+    absent: Absent::Nothing,
+    example: "\"/etc/gurney/use-cases\"",
+    doc: "Folder with the site's own use cases; one of the name of a built-in one takes its place.",
+};
 pub(in crate::settings) static GURNEY: Section = Section {
     kind: "gurney",
     doc: "The site and this box.",
-    keys: &[&SITE, &NODE, &SITE_ZONE, &MAPS, &PROFILES, &DIALECTS],
+    keys: &[&SITE, &NODE, &SITE_ZONE, &MAPS, &PROFILES, &DIALECTS, &USE_CASES],
     later: &[],
 };
 

@@ -13,6 +13,13 @@ use crate::{
     units::limits,
 };
 
+pub(in crate::settings) static USE_CASE: Key<Spelled<String>> = Key {
+    name: "use_case",
+    form: LABEL,
+    absent: Absent::Nothing,
+    example: "\"discharge-to-ride\"",
+    doc: "Name of the documented use case that it serves; owner, messages and target must agree with it.",
+};
 pub(in crate::settings) static FROM: Key<Spelled<String>> = Key {
     name: "from",
     form: LABEL,
@@ -110,6 +117,19 @@ pub(in crate::settings) static ESCALATE: Key<List<Spelled<String>>> = Key {
 pub(in crate::settings) static FLOW: Section = Section {
     kind: "flow",
     doc: "A documented use case: which messages go where, as what, and who answers for it.",
-    keys: &[&FROM, &ON, &TO, &MAPPING, &PATTERN, &PRIORITY, &ON_REFUSAL, &TARGET, &OWNER, &DEPARTMENT, &ESCALATE],
+    keys: &[
+        &USE_CASE,
+        &FROM,
+        &ON,
+        &TO,
+        &MAPPING,
+        &PATTERN,
+        &PRIORITY,
+        &ON_REFUSAL,
+        &TARGET,
+        &OWNER,
+        &DEPARTMENT,
+        &ESCALATE,
+    ],
     later: &["every"],
 };

@@ -79,6 +79,7 @@ impl Reader<'_> {
         let flow = |target: &AckTarget| {
             Some(Flow {
                 name: Name::new(format!("{}/ack", target.link)),
+                use_case: None,
                 from: links.iter().position(|link| link.name == target.link)?,
                 on: Vec::new(),
                 to: target.destination,

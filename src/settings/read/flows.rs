@@ -36,6 +36,7 @@ impl Reader<'_> {
         let flows: Vec<_> = entries.iter().map(|entry| self.flow(entry, links, destinations)).collect();
         // A flow with a fault may be the one that would use what seems unused.
         let flows: Vec<_> = flows.into_iter().collect::<Option<_>>()?;
+        self.tie(entries, &flows);
         let flows: Vec<_> = flows.into_iter().chain(self.acknowledgement_flows(links)).collect();
         self.warn_of_unused(&flows, links, destinations);
         Some(flows)
@@ -66,6 +67,7 @@ impl Reader<'_> {
         destinations: &[NamedDestination<'_>],
     ) -> Option<Flow> {
         let fields = &entry.fields;
+        let use_case = fields.read(&flow::USE_CASE, &mut self.found);
         let from = fields.read(&flow::FROM, &mut self.found);
         let on = fields.read(&flow::ON, &mut self.found);
         let to = fields.read(&flow::TO, &mut self.found);
@@ -96,6 +98,7 @@ impl Reader<'_> {
         let owner = owner?;
         Some(Flow {
             name: Name::new(entry.name),
+            use_case,
             from: from?,
             on: on?,
             to: to?,

@@ -50,6 +50,7 @@ fn shows_true_defaults_in_the_reference() {
             "maps",
             "profile",
             "dialects",
+            "use_cases",
             "department",
             "suffix",
             "gap  ",

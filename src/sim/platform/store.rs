@@ -56,6 +56,11 @@ impl Store {
         shelf.ids(Parameter::Identifier, token).filter_map(|id| shelf.by_id.get(id)).collect()
     }
 
+    /// All resources of a type, in no particular order.
+    pub fn all(&self, kind: &str) -> impl Iterator<Item = &Value> {
+        self.by_type.get(kind).into_iter().flat_map(|shelf| shelf.by_id.values())
+    }
+
     /// Resources by type.
     pub fn counts(&self) -> BTreeMap<String, usize> {
         self.by_type.iter().map(|(kind, shelf)| (kind.clone(), shelf.by_id.len())).collect()
