@@ -27,6 +27,7 @@ use crate::{
 mod compile;
 mod fault;
 mod identity;
+mod include;
 mod place;
 mod refusal;
 mod run;
@@ -74,9 +75,10 @@ pub enum Outcome {
 /// A Bundle ready to be sent.
 #[derive(Debug)]
 pub struct Prepared {
-    /// What it does to which jobs; at least one.
+    /// What it does to which jobs; none where the map only tells what is.
     pub jobs: Vec<JobIntent>,
     bundle: Bundle,
+    patient: Option<Uuid>,
 }
 
 impl Prepared {
@@ -87,7 +89,7 @@ impl Prepared {
 
     /// Deliveries with the same key keep their order: all that is about one patient.
     pub fn ordering_key(&self) -> Option<Uuid> {
-        self.jobs.first().map(|job| job.ordering_key)
+        self.jobs.first().map(|job| job.ordering_key).or(self.patient)
     }
 }
 
@@ -138,26 +140,28 @@ impl Map {
         };
         let charset = message.charset(context.encoding);
         let scopes = match trigger.by {
-            By::Order => Scope::of_orders(*message, &charset),
-            By::Visit => vec![Scope::of_message(*message, &charset)],
+            By::Order | By::EachOrder => Scope::of_orders(*message, &charset),
+            By::EachPatient => Scope::of_patients(*message, &charset),
+            By::Visit | By::Message => vec![Scope::of_message(*message, &charset)],
         };
         let mut refusal = Refusal::default();
         if scopes.is_empty() {
             let from = vec!["ORC".into(), "OBR".into()];
             refusal.missing.push(Missing { what: "order".into(), from });
         }
-        let mut prepared = Prepared { jobs: Vec::new(), bundle: Bundle::default() };
+        let mut prepared = Prepared { jobs: Vec::new(), bundle: Bundle::default(), patient: None };
         for scope in scopes {
             match Run::new(self, context, kind, scope).apply(trigger, &mut prepared.bundle) {
                 Ok(Ran::NotApplicable) => {}
                 Ok(Ran::Job(job)) => prepared.add(job, &mut refusal),
+                Ok(Ran::Record(patient)) => prepared.patient = prepared.patient.or(patient),
                 Err(found) => refusal.merge(found),
             }
         }
         if !refusal.is_empty() {
             return Err(refusal);
         }
-        Ok(if prepared.jobs.is_empty() { Outcome::NotApplicable } else { Outcome::Send(prepared) })
+        Ok(if prepared.bundle.is_empty() { Outcome::NotApplicable } else { Outcome::Send(prepared) })
     }
 }
 
@@ -204,9 +208,11 @@ impl Registry {
             tables.extend(added);
         }
         let mut maps = BTreeMap::new();
+        let is_map = |(_, text): &&(&str, &str)| !is_table(text);
+        let bases = include::bases(BUILTIN.iter().chain(sources).filter(is_map).map(|(_, text)| *text));
         for (file, text) in BUILTIN.iter().chain(sources).filter(|(_, text)| !is_table(text)) {
             let mut noted = Faults { file, text, found: &mut faults };
-            add_map(text, &tables, &mut maps, &mut noted);
+            add_map(text, &tables, &bases, &mut maps, &mut noted);
         }
         if faults.is_empty() { Ok(Self { maps, tables }) } else { Err(faults) }
     }
@@ -234,8 +240,18 @@ const RESERVED: [&str; 2] = ["oru", "ack"];
 const BUILTIN: &[(&str, &str)] = &[
     ("terminology/fhir.toml", include_str!("../config/terminology/fhir.toml")),
     ("terminology/hl7-v2.toml", include_str!("../config/terminology/hl7-v2.toml")),
+    ("terminology/record.toml", include_str!("../config/terminology/record.toml")),
     ("terminology/example-site.toml", include_str!("../config/terminology/example-site.toml")),
     ("maps/transport@1.toml", include_str!("../config/maps/transport@1.toml")),
+    ("maps/record@1.toml", include_str!("../config/maps/record@1.toml")),
+    ("maps/adt@1.toml", include_str!("../config/maps/adt@1.toml")),
+    ("maps/orders@1.toml", include_str!("../config/maps/orders@1.toml")),
+    ("maps/results@1.toml", include_str!("../config/maps/results@1.toml")),
+    ("maps/scheduling@1.toml", include_str!("../config/maps/scheduling@1.toml")),
+    ("maps/referrals@1.toml", include_str!("../config/maps/referrals@1.toml")),
+    ("maps/documents@1.toml", include_str!("../config/maps/documents@1.toml")),
+    ("maps/billing@1.toml", include_str!("../config/maps/billing@1.toml")),
+    ("maps/supplies@1.toml", include_str!("../config/maps/supplies@1.toml")),
 ];
 
 fn add_tables(file: &str, text: &str, tables: &mut Tables, faults: &mut Vec<MapFault>) {
@@ -247,8 +263,14 @@ fn add_tables(file: &str, text: &str, tables: &mut Tables, faults: &mut Vec<MapF
     }
 }
 
-fn add_map(text: &str, tables: &Tables, maps: &mut BTreeMap<(String, u32), Arc<Map>>, faults: &mut Faults<'_>) {
-    let map = match toml::from_str::<MapText>(text) {
+fn add_map(
+    text: &str,
+    tables: &Tables,
+    bases: &include::Bases,
+    maps: &mut BTreeMap<(String, u32), Arc<Map>>,
+    faults: &mut Faults<'_>,
+) {
+    let mut map = match toml::from_str::<MapText>(text) {
         Ok(map) => map,
         Err(error) => return faults.add(error.span().unwrap_or_default(), error.message()),
     };
@@ -269,6 +291,7 @@ fn add_map(text: &str, tables: &Tables, maps: &mut BTreeMap<(String, u32), Arc<M
         faults.add(map.map.span(), format!("`{name}` is the name of a map that makes no FHIR and is built in"));
         return;
     }
+    include::merge(&mut map, bases, faults);
     let compiled = compile::compile(map, tables, faults);
     if let (Some(compiled), Some(reviewed_on), Some(review_due)) = (compiled, reviewed_on, review_due) {
         let meta = run::map_tag(&format!("{name}@{version}"));

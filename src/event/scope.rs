@@ -108,6 +108,11 @@ impl<'m> Scope<'m> {
         self.charset
     }
 
+    /// Where the event's own segments begin: what tells the events of a message apart.
+    pub fn first_place(&self) -> usize {
+        self.order.map_or(self.common.start, |order| order.start)
+    }
+
     /// The segments with this name that belong to the event, in order.
     pub fn segments<'s>(&'s self, name: &'s str) -> impl Iterator<Item = Segment<'m>> + use<'s, 'm> {
         self.numbered(name).map(|(_, segment)| segment)
@@ -186,9 +191,8 @@ fn parts_of<'m>(segment: Segment<'m>, path: &Path) -> impl Iterator<Item = Part<
 }
 
 /// Segments that, inside an order, are never taken from elsewhere.
-const ORDER_SEGMENTS: [&str; 16] = [
-    "OBR", "OBX", "NTE", "TQ1", "TQ2", "RQD", "RQ1", "RXO", "RXE", "RXR", "RXC", "RXD", "RXG", "RXA", "ODS", "ODT",
-];
+const ORDER_SEGMENTS: [&str; 16] =
+    ["OBR", "OBX", "NTE", "TQ1", "TQ2", "RQD", "RQ1", "RXO", "RXE", "RXR", "RXC", "RXD", "RXG", "RXA", "ODS", "ODT"];
 
 /// Segments that say what is ordered.
 const DETAILS: [&str; 9] = ["OBR", "RQD", "RXO", "RXE", "RXD", "RXG", "RXA", "ODS", "ODT"];

@@ -99,8 +99,15 @@ pub(super) struct VerbText {
 pub(super) struct NeedText {
     pub(super) verbs: Vec<Verb>,
     pub(super) any_of: Vec<Vec<Word>>,
+    /// What reports call it.
+    #[serde(default = "patient_identity")]
+    pub(super) what: String,
     #[serde(rename = "why")]
     pub(super) _why: String,
+}
+
+fn patient_identity() -> String {
+    "patient-identity".to_owned()
 }
 
 #[derive(Clone, Deserialize)]
@@ -113,7 +120,7 @@ pub(super) struct ResourceText {
     pub(super) key: Option<Spanned<Key>>,
     #[serde(default)]
     pub(super) from: Vec<Word>,
-    /// Asked where `from` says nothing (`part` and `line`).
+    /// Asked where the first place of `from` says nothing (`part` and `line`).
     #[serde(default)]
     pub(super) otherwise: Vec<Word>,
     /// The resource whose part it is: the first that is there (`part` and `line`).
@@ -142,6 +149,8 @@ pub(super) struct ResourceText {
     pub(super) spoken: Vec<Word>,
     /// A resource that it must not be.
     pub(super) unlike: Option<Word>,
+    /// A resource whose rows it has too.
+    pub(super) like: Option<Word>,
     #[serde(default)]
     pub(super) prefer: Vec<String>,
     #[serde(default)]
@@ -200,6 +209,9 @@ impl Key {
 #[serde(deny_unknown_fields)]
 pub(super) struct WhenText {
     pub(super) from: Word,
+    /// Asked where `from` says nothing.
+    #[serde(default)]
+    pub(super) otherwise: Vec<Word>,
     pub(super) is: Option<String>,
     pub(super) is_not: Option<String>,
 }
