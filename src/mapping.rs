@@ -28,6 +28,7 @@ mod compile;
 mod dialect;
 mod fault;
 mod identity;
+mod include;
 mod place;
 mod refusal;
 mod run;
@@ -77,9 +78,10 @@ pub enum Outcome {
 /// A Bundle ready to be sent.
 #[derive(Debug)]
 pub struct Prepared {
-    /// What it does to which jobs; at least one.
+    /// What it does to which jobs; none where the map only tells what is.
     pub jobs: Vec<JobIntent>,
     bundle: Bundle,
+    patient: Option<Uuid>,
 }
 
 impl Prepared {
@@ -90,7 +92,7 @@ impl Prepared {
 
     /// Deliveries with the same key keep their order: all that is about one patient.
     pub fn ordering_key(&self) -> Option<Uuid> {
-        self.jobs.first().map(|job| job.ordering_key)
+        self.jobs.first().map(|job| job.ordering_key).or(self.patient)
     }
 }
 
@@ -147,26 +149,28 @@ impl Map {
         };
         let charset = message.charset(context.encoding);
         let scopes = match trigger.by {
-            By::Order => Scope::of_orders(*message, &charset),
-            By::Visit => vec![Scope::of_message(*message, &charset)],
+            By::Order | By::EachOrder => Scope::of_orders(*message, &charset),
+            By::EachPatient => Scope::of_patients(*message, &charset),
+            By::Visit | By::Message => vec![Scope::of_message(*message, &charset)],
         };
         let mut refusal = Refusal::default();
         if scopes.is_empty() {
             let from = vec!["ORC".into(), "OBR".into()];
             refusal.missing.push(Missing { what: "order".into(), from });
         }
-        let mut prepared = Prepared { jobs: Vec::new(), bundle: Bundle::default() };
+        let mut prepared = Prepared { jobs: Vec::new(), bundle: Bundle::default(), patient: None };
         for scope in scopes {
             match Run::new(self, context, kind, scope).apply(trigger, &mut prepared.bundle) {
                 Ok(Ran::NotApplicable) => {}
                 Ok(Ran::Job(job)) => prepared.add(job, &mut refusal),
+                Ok(Ran::Record(patient)) => prepared.patient = prepared.patient.or(patient),
                 Err(found) => refusal.merge(found),
             }
         }
         if !refusal.is_empty() {
             return Err(refusal);
         }
-        Ok(if prepared.jobs.is_empty() { Outcome::NotApplicable } else { Outcome::Send(prepared) })
+        Ok(if prepared.bundle.is_empty() { Outcome::NotApplicable } else { Outcome::Send(prepared) })
     }
 }
 
@@ -239,10 +243,12 @@ impl Registry {
         let dialects = dialect::read(&spoken, &tables, &mut faults);
         let mut maps = Maps::new();
         let Some(standard) = dialects.get(&(STANDARD.0.to_owned(), STANDARD.1)) else { return Err(faults) };
+        let is_map = |(_, text): &(&str, &str)| !dialect::is_dialect(text);
+        let bases = include::bases(texts().filter(is_map).map(|(_, text)| text));
         let mut read = Vec::new();
-        for (file, text) in texts().filter(|(_, text)| !dialect::is_dialect(text)) {
+        for (file, text) in texts().filter(is_map) {
             let mut noted = Faults { file, text, found: &mut faults };
-            let added = add_map(text, &tables, standard, &mut maps, &mut noted);
+            let added = add_map(text, &tables, &bases, standard, &mut maps, &mut noted);
             read.extend(added.map(|map| (file, text, map)));
         }
         let mut registry = Self { maps, spoken: BTreeMap::new(), dialects, tables };
@@ -309,9 +315,19 @@ const RESERVED: [&str; 2] = ["oru", "ack"];
 const BUILTIN: &[(&str, &str)] = &[
     ("terminology/fhir.toml", include_str!("../config/terminology/fhir.toml")),
     ("terminology/hl7-v2.toml", include_str!("../config/terminology/hl7-v2.toml")),
+    ("terminology/record.toml", include_str!("../config/terminology/record.toml")),
     ("terminology/example-site.toml", include_str!("../config/terminology/example-site.toml")),
     ("dialects/standard@1.toml", include_str!("../config/dialects/standard@1.toml")),
     ("maps/transport@1.toml", include_str!("../config/maps/transport@1.toml")),
+    ("maps/record@1.toml", include_str!("../config/maps/record@1.toml")),
+    ("maps/adt@1.toml", include_str!("../config/maps/adt@1.toml")),
+    ("maps/orders@1.toml", include_str!("../config/maps/orders@1.toml")),
+    ("maps/results@1.toml", include_str!("../config/maps/results@1.toml")),
+    ("maps/scheduling@1.toml", include_str!("../config/maps/scheduling@1.toml")),
+    ("maps/referrals@1.toml", include_str!("../config/maps/referrals@1.toml")),
+    ("maps/documents@1.toml", include_str!("../config/maps/documents@1.toml")),
+    ("maps/billing@1.toml", include_str!("../config/maps/billing@1.toml")),
+    ("maps/supplies@1.toml", include_str!("../config/maps/supplies@1.toml")),
 ];
 
 fn add_tables(file: &str, text: &str, tables: &mut Tables, faults: &mut Vec<MapFault>) {
@@ -327,11 +343,12 @@ fn add_tables(file: &str, text: &str, tables: &mut Tables, faults: &mut Vec<MapF
 fn add_map(
     text: &str,
     tables: &Tables,
+    bases: &include::Bases,
     dialect: &Arc<Dialect>,
     maps: &mut Maps,
     faults: &mut Faults<'_>,
 ) -> Option<MapText> {
-    let map = match toml::from_str::<MapText>(text) {
+    let mut map = match toml::from_str::<MapText>(text) {
         Ok(map) => map,
         Err(error) => {
             faults.add(error.span().unwrap_or_default(), error.message());
@@ -355,6 +372,7 @@ fn add_map(
         faults.add(map.map.span(), format!("`{name}` is the name of a map that makes no FHIR and is built in"));
         return None;
     }
+    include::merge(&mut map, bases, faults);
     let compiled = compile::compile(&map, tables, dialect, faults)?;
     let (reviewed_on, review_due, dialect) = (reviewed_on?, review_due?, Arc::clone(dialect));
     let meta = run::map_tag(&format!("{name}@{version}"));

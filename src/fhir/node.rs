@@ -167,6 +167,13 @@ impl Object {
         self
     }
 
+    /// Sets all members of another object.
+    pub fn absorb(&mut self, other: Self) {
+        for (name, value) in other.0 {
+            self.set(name, value);
+        }
+    }
+
     /// Appends to a list, which begins with its first item; an empty value changes nothing.
     pub fn push(&mut self, name: impl Into<Text>, value: impl Into<Node>) {
         let value = value.into();

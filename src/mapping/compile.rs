@@ -8,8 +8,8 @@ use super::{
     fault::{Faults, MapFault, did_you_mean},
     shape::Shape,
     source::{Source, Via, read_via},
-    table::{Column, Table},
-    text::{By, Key, MapText, NeedText, ResourceText, RowText, TriggerText, Word},
+    table::{Column, Table, Unlisted},
+    text::{By, Key, MapText, NeedText, ResourceText, RowText, TriggerText, WhenText, Word},
     verb::{Verb, Verbs},
 };
 use crate::{
@@ -64,6 +64,7 @@ impl Kind {
 /// Paths of which one group must be complete.
 pub(super) struct Need {
     pub(super) verbs: Verbs,
+    pub(super) what: Arc<str>,
     pub(super) any_of: Vec<Vec<(Path, Arc<str>)>>,
 }
 
@@ -77,8 +78,38 @@ pub(super) struct Resource {
     pub(super) need: Verbs,
     pub(super) create: Verbs,
     pub(super) put: Verbs,
-    pub(super) when: Option<(Source, Arc<str>)>,
+    pub(super) when: Option<When>,
+    pub(super) otherwise: Vec<Source>,
+    pub(super) of: Vec<usize>,
+    pub(super) space: Arc<str>,
+    pub(super) each: Names,
+    pub(super) on: Vec<Kind>,
+    pub(super) put_on: Vec<Kind>,
+    pub(super) given: Vec<Source>,
+    pub(super) unless: Vec<Source>,
+    pub(super) spoken: Vec<Source>,
+    pub(super) unlike: Option<usize>,
+    /// Whether its rows write its identifiers.
+    pub(super) identifies_itself: bool,
     pub(super) rows: Vec<Row>,
+}
+
+/// Names of segments: the one that begins a group, and those that may follow it.
+pub(super) type Names = Vec<Arc<str>>;
+
+/// A meaning that must be, or must not be.
+pub(super) struct When {
+    pub(super) sources: Vec<Source>,
+    is: Option<Arc<str>>,
+    is_not: Option<Arc<str>>,
+}
+
+impl When {
+    /// Whether it holds of what was found.
+    pub(super) fn holds(&self, meaning: Option<&str>) -> bool {
+        let wanted = self.is.as_deref().is_none_or(|is| meaning == Some(is));
+        wanted && self.is_not.as_deref().is_none_or(|is_not| meaning != Some(is_not))
+    }
 }
 
 /// One translation.
@@ -100,6 +131,14 @@ pub(super) struct Row {
     pub(super) all: bool,
     pub(super) rising: bool,
     pub(super) at_most: Vec<Source>,
+    pub(super) unlisted: Option<Unlisted>,
+    pub(super) each: Names,
+    pub(super) given: Vec<Source>,
+    pub(super) unless: Vec<Source>,
+    pub(super) nulled: Vec<Source>,
+    pub(super) unit: Vec<Source>,
+    pub(super) parts: Vec<Self>,
+    pub(super) must: bool,
 }
 
 /// What a row writes whatever the message says.
@@ -182,12 +221,20 @@ impl Target {
 /// Resolves a map for the senders of a dialect. Faults are noted; a map with faults is not to be used.
 pub(super) fn compile(text: &MapText, tables: &Tables, dialect: &Dialect, faults: &mut Faults<'_>) -> Option<Compiled> {
     let mut compiler = Compiler { tables, dialect, faults, names: names(&text.resource) };
-    let used = &text.tables;
+    let Some(used) = &text.tables else {
+        compiler.faults.add(text.map.span(), "a map needs `tables`, or to include one that has them");
+        return None;
+    };
     let via = [&used.question, &used.coding_system, &used.authority, &used.identifier_type, &used.name_use, &used.unit];
     let via = via.map(|word| compiler.via(word));
     let triggers = text.trigger.iter().filter_map(|trigger| compiler.trigger(trigger)).collect();
     let needs = text.need.iter().map(|need| compiler.need(need)).collect();
-    let resources = text.resource.iter().map(|resource| compiler.resource(resource)).collect();
+    let resources: Vec<Resource> = text.resource.iter().filter_map(|resource| compiler.resource(resource)).collect();
+    for (place, (resource, text)) in resources.iter().zip(&text.resource).enumerate() {
+        if resource.of.iter().chain(&resource.unlike).any(|other| *other >= place) {
+            compiler.faults.add(text.name.span(), "what `of` and `unlike` name must stand before it");
+        }
+    }
     let [question, coding_system, authority, identifier_type, name_use, unit] = via;
     Some(Compiled {
         service: text.service.clone(),
@@ -284,13 +331,15 @@ impl Compiler<'_, '_> {
     fn trigger(&mut self, text: &TriggerText) -> Option<Trigger> {
         let only = text.only.as_ref().map(|only| (self.meanings(&only.from, &|_| true), only.is.as_str().into()));
         let verb_from = self.meanings(&text.verb.from, &|meaning| Verb::named(meaning).is_some());
-        if text.verb.always.is_none() && text.verb.from.is_empty() {
+        let records = (!text.by.makes_job()).then_some(Verb::Record);
+        let verb_always = text.verb.always.or(records);
+        if verb_always.is_none() && text.verb.from.is_empty() {
             let span = text.on.first().map(Word::span).unwrap_or_default();
             self.faults.add(span, "a trigger needs a verb: `from` or `always`");
             return None;
         }
-        let on = text.on.iter().map(|word| Kind::read(word.get_ref())).collect();
-        Some(Trigger { on, by: text.by, only, verb_from, verb_always: text.verb.always })
+        let on = kinds(&text.on);
+        Some(Trigger { on, by: text.by, only, verb_from, verb_always })
     }
 
     fn need(&mut self, text: &NeedText) -> Need {
@@ -303,39 +352,66 @@ impl Compiler<'_, '_> {
             }
             any_of.push(paths);
         }
-        Need { verbs: Verbs::of(&text.verbs), any_of }
+        Need { verbs: Verbs::of(&text.verbs), what: text.what.as_str().into(), any_of }
     }
 
-    fn resource(&mut self, text: &ResourceText) -> Resource {
+    fn resource(&mut self, text: &ResourceText) -> Option<Resource> {
         let from = self.sources(&text.from, None);
-        let wants_source = !matches!(text.key.get_ref(), Key::Facility | Key::Job | Key::Message);
-        if wants_source && text.from.is_empty() {
-            self.faults.add(text.key.span(), "this key needs `from`");
+        let (Some(key), Some(kind)) = (&text.key, &text.kind) else {
+            self.faults.add(text.name.span(), "a resource needs `type` and `key`, unless an included map has it");
+            return None;
+        };
+        if key.get_ref().wants_source() && text.from.is_empty() {
+            self.faults.add(key.span(), "this key needs `from`");
         }
-        let when = text.when.as_ref().and_then(|when| {
-            if element_of(when.from.get_ref()).is_some() {
-                self.faults.add(when.from.span(), "expected one place of the message");
-            }
-            let mut sources = self.meanings(std::slice::from_ref(&when.from), &|_| true);
-            sources.pop().map(|source| (source, Arc::from(when.is.as_str())))
-        });
-        if *text.key.get_ref() == Key::Message && !text.create.is_empty() {
-            self.faults.add(text.key.span(), "a resource with this key has an id of its own: `put` it");
+        if matches!(key.get_ref(), Key::Part | Key::Line) && text.of.is_empty() {
+            self.faults.add(key.span(), "this key needs `of`, the resource whose part it is");
         }
-        let (create, put) = (Verbs::of(&text.create), Verbs::of(&text.put));
-        let rows = text.row.iter().filter_map(|row| self.row(row.get_ref(), create.or(put), row.span())).collect();
-        Resource {
+        if *key.get_ref() == Key::Message && !text.create.is_empty() {
+            self.faults.add(key.span(), "a resource with this key has an id of its own: `put` it");
+        }
+        let (mut create, put) = (Verbs::of(&text.create), Verbs::of(&text.put));
+        if text.create.is_empty() && text.put.is_empty() {
+            create = Verbs::of(&[Verb::Record]);
+        }
+        for row in text.row.iter().filter(|row| row.get_ref().why.is_none()) {
+            self.faults.add(row.span(), "a row needs `why`");
+        }
+        let rows: Vec<Row> =
+            text.row.iter().filter_map(|row| self.row(row.get_ref(), create.or(put), row.span())).collect();
+        Some(Resource {
             name: text.name.get_ref().as_str().into(),
-            kind: text.kind.as_str().into(),
-            key: *text.key.get_ref(),
+            kind: kind.as_str().into(),
+            key: *key.get_ref(),
             from,
             prefer: text.prefer.clone(),
             need: Verbs::of(&text.need),
             create,
             put,
-            when,
+            when: text.when.as_ref().map(|when| self.when(when)),
+            otherwise: self.sources(&text.otherwise, None),
+            of: text.of.iter().filter_map(|name| self.refer(name)).collect(),
+            space: text.space.as_str().into(),
+            each: segment_names(&text.each),
+            on: kinds(&text.on),
+            put_on: kinds(&text.put_on),
+            given: self.sources(&text.given, None),
+            unless: self.sources(&text.unless, None),
+            spoken: self.sources(&text.spoken, None),
+            unlike: text.unlike.as_ref().and_then(|name| self.refer(name)),
+            identifies_itself: rows.iter().any(|row| row.to.element() == "identifier"),
             rows,
+        })
+    }
+
+    fn when(&mut self, text: &WhenText) -> When {
+        if text.is.is_none() && text.is_not.is_none() {
+            self.faults.add(text.from.span(), "expected `is` or `is_not` beside it");
         }
+        let mut sources = self.meanings(std::slice::from_ref(&text.from), &|_| true);
+        sources.extend(self.meanings(&text.otherwise, &|_| true));
+        let shared = |word: &Option<String>| word.as_deref().map(Arc::from);
+        When { sources, is: shared(&text.is), is_not: shared(&text.is_not) }
     }
 
     fn row(&mut self, text: &RowText, verbs: Verbs, span: Range<usize>) -> Option<Row> {
@@ -359,10 +435,18 @@ impl Compiler<'_, '_> {
             refer: text.refer.iter().filter_map(|name| self.refer(name)).collect(),
             verbs: text.verbs.as_deref().map_or(verbs, Verbs::of),
             need: Verbs::of(&text.need),
-            on: text.on.iter().map(|word| Kind::read(word.get_ref())).collect(),
+            on: kinds(&text.on),
             all: text.all,
             rising: text.rising,
             at_most,
+            unlisted: text.unlisted,
+            each: segment_names(&text.each),
+            given: self.sources(&text.given, None),
+            unless: self.sources(&text.unless, None),
+            nulled: self.sources(&text.nulled, None),
+            unit: self.sources(&text.unit, None),
+            parts: text.part.iter().filter_map(|part| self.row(part.get_ref(), verbs, part.span())).collect(),
+            must: text.must,
             to,
         };
         // A row whose names are wrong already looks incomplete because of it, and so does one whose elements this
@@ -370,8 +454,8 @@ impl Compiler<'_, '_> {
         if self.faults.found.len() == noted && row.from.is_empty() == text.from.is_empty() {
             let unmeant = self.unmeant(text, via);
             match (row.with.accepts(&row), unmeant) {
-                (Err(fault), Some((word, source))) => self.blame(word, &source, fault),
-                (Err(fault), None) => self.faults.add(span, fault),
+                (Err(fault), Some((word, source))) if !self.dialect.is_standard() => self.blame(word, &source, fault),
+                (Err(fault), _) => self.faults.add(span, fault),
                 (Ok(()), Some((word, source))) if row.rising => {
                     self.blame(word, &source, "expected `via table.column`".to_owned());
                 }
@@ -452,7 +536,7 @@ impl Compiler<'_, '_> {
 
     fn constant(&mut self, with: Shape, word: &Word, table: Option<&Table>) -> Option<Node> {
         match with {
-            Shape::Code => Some(Node::from(&Arc::<str>::from(word.get_ref().as_str()))),
+            Shape::Code | Shape::Text => Some(Node::from(&Arc::<str>::from(word.get_ref().as_str()))),
             Shape::Boolean => {
                 let flag = word.get_ref().parse().map_err(|_| "expected `true` or `false`".to_owned());
                 self.note(word.span(), flag).map(Node::Flag)
@@ -462,6 +546,14 @@ impl Compiler<'_, '_> {
             _ => self.note(word.span(), Err("`value` goes with code, boolean, coding or concept".to_owned())),
         }
     }
+}
+
+fn kinds(words: &[Word]) -> Vec<Kind> {
+    words.iter().map(|word| Kind::read(word.get_ref())).collect()
+}
+
+fn segment_names(words: &[Word]) -> Names {
+    words.iter().map(|word| word.get_ref().as_str().into()).collect()
 }
 
 /// A code of a table as a Coding.

@@ -14,6 +14,7 @@ use super::{
     place,
     refusal::{Missing, Refusal},
     source::{Answers, Source},
+    table::Unlisted,
     text::{By, Key},
     verb::Verb,
 };
@@ -24,12 +25,16 @@ use crate::{
     ids,
 };
 
+mod attachments;
 mod codes;
+mod focus;
+mod observations;
 mod rows;
 mod subjects;
 mod values;
 
 use codes::Meaning;
+use focus::Focus;
 
 /// What came of one event.
 pub(super) enum Ran {
@@ -37,6 +42,8 @@ pub(super) enum Ran {
     NotApplicable,
     /// A job, whose resources are in the Bundle.
     Job(JobIntent),
+    /// Resources without a job; what is about the same patient has the same ordering key.
+    Record(Option<Uuid>),
 }
 
 /// One event under translation.
@@ -49,7 +56,10 @@ pub(super) struct Run<'r, 'm> {
     answers: Answers<'r, 'm>,
     verb: Verb,
     job: Uuid,
-    present: Vec<Option<Present>>,
+    present: Vec<Vec<Present>>,
+    focus: Option<Focus<'r>>,
+    unlisted: Option<Unlisted>,
+    space: &'r str,
     refusal: Refusal,
 }
 
@@ -57,6 +67,8 @@ pub(super) struct Run<'r, 'm> {
 struct Present {
     full_url: String,
     found: Found,
+    /// The segments it is made of, where it is one of several.
+    at: Option<usize>,
 }
 
 /// What a resource is known by.
@@ -81,6 +93,9 @@ impl<'r, 'm> Run<'r, 'm> {
             verb: Verb::Ignore,
             job: Uuid::nil(),
             present: Vec::new(),
+            focus: None,
+            unlisted: None,
+            space: "",
             refusal: Refusal::default(),
         }
     }
@@ -92,16 +107,23 @@ impl<'r, 'm> Run<'r, 'm> {
             Some(verb) => self.verb = verb,
             None => return Err(self.refusal),
         }
-        let Some(job) = self.job_id(trigger.by) else {
+        let job = match trigger.by {
+            By::Order | By::Visit => self.job_id(trigger.by),
+            By::Message | By::EachPatient | By::EachOrder => Some(self.record_id()),
+        };
+        let Some(job) = job else {
             return Err(self.refusal);
         };
         self.job = job;
         self.check_needs();
         let resources = &self.map.compiled.resources;
-        self.present = resources.iter().map(|resource| self.find(resource)).collect();
+        for resource in resources {
+            let found = self.find_all(resource);
+            self.present.push(found);
+        }
         let mut written = Vec::new();
         for (place, resource) in resources.iter().enumerate() {
-            written.extend(self.write(place, resource).map(|object| (place, object)));
+            written.push((place, self.write_all(place, resource)));
         }
         if self.verb == Verb::Cancel {
             self.refusal = Refusal { missing: self.refusal.missing, ..Refusal::default() };
@@ -109,11 +131,14 @@ impl<'r, 'm> Run<'r, 'm> {
         if !self.refusal.is_empty() {
             return Err(self.refusal);
         }
-        let intent = self.intent();
-        for (place, object) in written {
-            self.add(place, object, bundle);
+        let ran = match trigger.by {
+            By::Order | By::Visit => Ran::Job(self.intent()),
+            By::Message | By::EachPatient | By::EachOrder => Ran::Record(self.patient_key()),
+        };
+        for (place, objects) in written {
+            self.add_all(place, objects, bundle);
         }
-        Ok(Ran::Job(intent))
+        Ok(ran)
     }
 
     // ------------------------------------------------------------ what the event does
@@ -165,7 +190,7 @@ impl<'r, 'm> Run<'r, 'm> {
     fn job_id(&mut self, by: By) -> Option<Uuid> {
         let number = match by {
             By::Order => event::placer_order_number(&self.scope),
-            By::Visit => event::visit_number(&self.scope).map(|mut number| {
+            _ => event::visit_number(&self.scope).map(|mut number| {
                 // A visit number is the facility's own, with or without its authority.
                 number.authority = event::Authority::default();
                 number
@@ -174,7 +199,7 @@ impl<'r, 'm> Run<'r, 'm> {
         let Some(number) = number else {
             let (what, from): (_, &[&str]) = match by {
                 By::Order => ("placer-order-number", &["ORC-2", "OBR-2"]),
-                By::Visit => ("visit-number", &["PV1-19"]),
+                _ => ("visit-number", &["PV1-19"]),
             };
             let from = from.iter().map(|path| Arc::from(*path)).collect();
             self.refusal.missing.push(Missing { what: what.into(), from });
@@ -185,7 +210,7 @@ impl<'r, 'm> Run<'r, 'm> {
             facility: &self.facility,
             by: match by {
                 By::Order => "order",
-                By::Visit => "visit",
+                _ => "visit",
             },
             authority: number.authority.name(),
             number: &number.value,
@@ -194,21 +219,29 @@ impl<'r, 'm> Run<'r, 'm> {
         Some(parts.id())
     }
 
+    /// What tells the events of one message apart, in the same way every time.
+    fn record_id(&self) -> Uuid {
+        let place = self.scope.first_place().to_string();
+        ids::derive("record", &[place.as_bytes()])
+    }
+
     fn intent(&self) -> JobIntent {
         // Deliveries about one patient keep their order; a message without patient is about its job alone.
-        let resources = self.map.compiled.resources.iter().zip(&self.present);
-        let patient = resources.filter(|(resource, _)| resource.key == Key::Patient).find_map(|(_, present)| {
-            match &present.as_ref()?.found {
-                Found::Identity(identity) => Some(ids::derive("order-key", &[identity.search("").as_bytes()])),
-                Found::Locations(_) => None,
-            }
-        });
         JobIntent {
             job: self.job,
-            ordering_key: patient.unwrap_or(self.job),
+            ordering_key: self.patient_key().unwrap_or(self.job),
             service: self.map.compiled.service.clone(),
             verb: self.verb,
         }
+    }
+
+    fn patient_key(&self) -> Option<Uuid> {
+        let resources = self.map.compiled.resources.iter().zip(&self.present);
+        let mut patients = resources.filter(|(resource, _)| resource.key == Key::Patient);
+        patients.find_map(|(_, present)| match &present.first()?.found {
+            Found::Identity(identity) => Some(ids::derive("order-key", &[identity.search("").as_bytes()])),
+            Found::Locations(_) => None,
+        })
     }
 
     fn check_needs(&mut self) {
@@ -224,7 +257,7 @@ impl<'r, 'm> Run<'r, 'm> {
             let mut from = lacking.concat();
             from.sort_unstable();
             from.dedup();
-            self.refusal.missing.push(Missing { what: "patient-identity".into(), from });
+            self.refusal.missing.push(Missing { what: Arc::clone(&need.what), from });
         }
     }
 
@@ -232,7 +265,8 @@ impl<'r, 'm> Run<'r, 'm> {
 
     /// All values at a source.
     fn parts(&self, source: &Source) -> Vec<Part<'m>> {
-        source.parts(&self.scope, &self.answers, Some(&self.map.compiled.question))
+        let questions = Some(&self.map.compiled.question);
+        source.parts(&|path| self.parts_at(path), self.scope.charset(), &self.answers, questions)
     }
 
     // ------------------------------------------------------------ faults

@@ -18,11 +18,14 @@ pub enum Verb {
     Hold,
     /// Nothing.
     Ignore,
+    /// Tells what is, without a job.
+    Record,
 }
 
 impl Verb {
     /// All verbs.
-    pub const ALL: [Self; 6] = [Self::Request, Self::Change, Self::Cancel, Self::Plan, Self::Hold, Self::Ignore];
+    pub const ALL: [Self; 7] =
+        [Self::Request, Self::Change, Self::Cancel, Self::Plan, Self::Hold, Self::Ignore, Self::Record];
 
     /// The verb as maps write it.
     pub const fn as_str(self) -> &'static str {
@@ -33,6 +36,7 @@ impl Verb {
             Self::Plan => "plan",
             Self::Hold => "hold",
             Self::Ignore => "ignore",
+            Self::Record => "record",
         }
     }
 
@@ -69,6 +73,7 @@ impl Verbs {
             Verb::Plan => 8,
             Verb::Hold => 16,
             Verb::Ignore => 32,
+            Verb::Record => 64,
         }
     }
 }

@@ -41,6 +41,11 @@ impl<'m> Run<'_, 'm> {
         };
         match row.with {
             Shape::Code => meaning.as_ref().map(Node::from),
+            Shape::Boolean => match meaning.as_deref() {
+                Some("yes") => Some(Node::Flag(true)),
+                Some("no") => Some(Node::Flag(false)),
+                _ => None,
+            },
             Shape::Coding => {
                 written.or_else(|| self.codings(&coded, Some(&via.table)).into_iter().next()).map(Node::from)
             }
@@ -113,7 +118,7 @@ impl<'m> Run<'_, 'm> {
                 None => Meaning::Silent(coded),
             });
         }
-        match via.table.unlisted {
+        match self.unlisted.unwrap_or(via.table.unlisted) {
             Unlisted::Keep => Some(Meaning::Kept(coded)),
             Unlisted::Ignore => None,
             Unlisted::Refuse => {
