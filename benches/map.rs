@@ -14,7 +14,7 @@ use std::{
 
 use gurney::{
     hl7::Index,
-    mapping::{Context, Outcome, Registry},
+    mapping::{Context, Outcome, Registry, STANDARD},
     units::Timestamp,
 };
 use jiff::tz::TimeZone;
@@ -27,8 +27,14 @@ fn main() {
     let registry = Registry::builtin().unwrap();
     let map = registry.get("transport", 1).unwrap();
     let zone = TimeZone::get("America/New_York").unwrap();
-    let context =
-        Context { site: "bench", zone: &zone, encoding: None, received_at: Timestamp(0), source_hash: [7; 32] };
+    let context = Context {
+        site: "bench",
+        zone: &zone,
+        encoding: None,
+        received_at: Timestamp(0),
+        source_hash: [7; 32],
+        dialect: STANDARD,
+    };
     let mut index = Index::new();
     for renders in [false, true] {
         let (mut count, mut bytes) = (0_u64, 0_usize);

@@ -64,6 +64,8 @@ pub struct Context<'a> {
     pub received_at: Timestamp,
     /// SHA-256 of the message as it came.
     pub source_hash: [u8; 32],
+    /// The dialect of its sender, by name and version; [`STANDARD`] where its link names none.
+    pub dialect: (&'a str, u32),
 }
 
 /// What a map makes of a message.
@@ -124,6 +126,8 @@ pub struct Map {
     /// When somebody has to again.
     pub review_due: jiff::civil::Date,
     dialect: Arc<Dialect>,
+    /// The same map for the senders of every other dialect.
+    spoken: Vec<Self>,
     compiled: Compiled,
     meta: Object,
 }
@@ -134,14 +138,20 @@ impl Map {
         format!("{}@{}", self.name, self.version)
     }
 
-    /// The dialect of the senders that it is for.
-    pub const fn dialect(&self) -> &Arc<Dialect> {
-        &self.dialect
+    /// This map for the senders of a dialect, by name and version.
+    pub fn spoken_in(&self, dialect: (&str, u32)) -> Option<&Self> {
+        if self.dialect.is(dialect) { Some(self) } else { self.spoken.iter().find(|map| map.dialect.is(dialect)) }
     }
 
     /// Translates a message, or says all that keeps it from being translated. Of an order message with several
     /// orders all are translated or none: half an order set is not what was ordered.
     pub fn prepare(&self, message: &Message<'_>, context: &Context<'_>) -> Result<Outcome, Refusal> {
+        if !self.dialect.is(context.dialect) {
+            let (name, version) = context.dialect;
+            let unknown =
+                || Refusal { unreadable: vec![format!("dialect {name}@{version}").into()], ..Refusal::default() };
+            return self.spoken_in(context.dialect).ok_or_else(unknown)?.prepare(message, context);
+        }
         let kind = message.message_type();
         let Some(trigger) = self.compiled.triggers.iter().find(|trigger| trigger.on.iter().any(|on| on.fits(&kind)))
         else {
@@ -176,7 +186,7 @@ impl Map {
 
 impl Map {
     /// The same map, resolved for the senders of a dialect.
-    fn spoken(&self, dialect: &Arc<Dialect>, compiled: Compiled) -> Self {
+    fn in_dialect(&self, dialect: &Arc<Dialect>, compiled: Compiled) -> Self {
         Self {
             name: self.name.clone(),
             version: self.version,
@@ -185,6 +195,7 @@ impl Map {
             reviewed_on: self.reviewed_on,
             review_due: self.review_due,
             dialect: Arc::clone(dialect),
+            spoken: Vec::new(),
             compiled,
             meta: self.meta.clone(),
         }
@@ -209,14 +220,13 @@ impl std::fmt::Debug for Map {
 /// All maps and tables of a site.
 #[derive(Debug)]
 pub struct Registry {
-    maps: Maps,
-    /// The same maps for the senders of every other dialect.
-    spoken: BTreeMap<(String, u32), Maps>,
+    maps: BTreeMap<(String, u32), Arc<Map>>,
     dialects: Dialects,
     tables: Tables,
 }
 
-type Maps = BTreeMap<(String, u32), Arc<Map>>;
+/// The maps that are read, before they are shared.
+type Maps = BTreeMap<(String, u32), Map>;
 
 impl Registry {
     /// What comes with Gurney.
@@ -251,40 +261,16 @@ impl Registry {
             let added = add_map(text, &tables, &bases, standard, &mut maps, &mut noted);
             read.extend(added.map(|map| (file, text, map)));
         }
-        let mut registry = Self { maps, spoken: BTreeMap::new(), dialects, tables };
         if faults.is_empty() {
-            registry.translate(&read, &mut faults);
+            translate(&read, &tables, &dialects, &mut maps, &mut faults);
         }
-        if faults.is_empty() { Ok(registry) } else { Err(faults) }
-    }
-
-    /// Resolves every map for every further dialect, so that what does not fit is found now.
-    fn translate(&mut self, read: &[(&str, &str, MapText)], faults: &mut Vec<MapFault>) {
-        for (key, dialect) in self.dialects.iter().filter(|(_, dialect)| !dialect.is_standard()) {
-            let mut maps = Maps::new();
-            for (file, text, map) in read {
-                let mut noted = Faults { file, text, found: faults };
-                let added = compile::compile(map, &self.tables, dialect, &mut noted);
-                let id = (map.map.get_ref().clone(), map.version);
-                if let (Some(compiled), Some(map)) = (added, self.maps.get(&id)) {
-                    maps.insert(id, Arc::new(map.spoken(dialect, compiled)));
-                }
-            }
-            self.spoken.insert(key.clone(), maps);
-        }
+        let maps = maps.into_iter().map(|(key, map)| (key, Arc::new(map))).collect();
+        if faults.is_empty() { Ok(Self { maps, dialects, tables }) } else { Err(faults) }
     }
 
     /// The map with this name and version.
     pub fn get(&self, name: &str, version: u32) -> Option<&Arc<Map>> {
         self.maps.get(&(name.to_owned(), version))
-    }
-
-    /// The map with this name and version for the senders of a dialect, given by name and version.
-    pub fn get_for(&self, name: &str, version: u32, dialect: (&str, u32)) -> Option<&Arc<Map>> {
-        if dialect == STANDARD {
-            return self.get(name, version);
-        }
-        self.spoken.get(&(dialect.0.to_owned(), dialect.1))?.get(&(name.to_owned(), version))
     }
 
     /// The dialect with this name and version.
@@ -377,6 +363,27 @@ fn add_map(
     let (reviewed_on, review_due, dialect) = (reviewed_on?, review_due?, Arc::clone(dialect));
     let meta = run::map_tag(&format!("{name}@{version}"));
     let key = (name.clone(), version);
-    maps.insert(key, Arc::new(Map { name, version, title, owner, reviewed_on, review_due, dialect, compiled, meta }));
+    let spoken = Vec::new();
+    maps.insert(key, Map { name, version, title, owner, reviewed_on, review_due, dialect, spoken, compiled, meta });
     Some(map)
+}
+
+/// Resolves every map for every further dialect, so that what does not fit is found now.
+fn translate(
+    read: &[(&str, &str, MapText)],
+    tables: &Tables,
+    dialects: &Dialects,
+    maps: &mut Maps,
+    found: &mut Vec<MapFault>,
+) {
+    for (file, text, map) in read {
+        for dialect in dialects.values().filter(|dialect| !dialect.is(STANDARD)) {
+            let mut faults = Faults { file, text, found };
+            let compiled = compile::compile(map, tables, dialect, &mut faults);
+            if let (Some(compiled), Some(map)) = (compiled, maps.get_mut(&(map.map.get_ref().clone(), map.version))) {
+                let spoken = map.in_dialect(dialect, compiled);
+                map.spoken.push(spoken);
+            }
+        }
+    }
 }

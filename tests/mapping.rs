@@ -39,6 +39,7 @@ fn prepare(raw: &[u8]) -> Result<Outcome, Refusal> {
         encoding: None,
         received_at: Timestamp(1_795_184_400_123),
         source_hash: digest.as_ref().try_into().unwrap(),
+        dialect: STANDARD,
     };
     map().prepare(&index.message(raw), &context)
 }
@@ -380,7 +381,14 @@ fn lets_a_site_bring_its_own_tables() {
     let registry = Registry::with(&[("site.toml", table)]).unwrap();
     let raw = String::from_utf8(input("02-order-mode-in-obr-30")).unwrap().replace("TRANSPORT^", "RIDE1^");
     let index = Index::of(raw.as_bytes()).unwrap();
-    let context = Context { site: "s", zone: &ZONE, encoding: None, received_at: Timestamp(0), source_hash: [0; 32] };
+    let context = Context {
+        site: "s",
+        zone: &ZONE,
+        encoding: None,
+        received_at: Timestamp(0),
+        source_hash: [0; 32],
+        dialect: STANDARD,
+    };
     let outcome = registry.get("transport", 1).unwrap().prepare(&index.message(raw.as_bytes()), &context);
     assert!(matches!(outcome, Ok(Outcome::Send(_))), "{outcome:?}");
 }

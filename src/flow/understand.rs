@@ -60,7 +60,7 @@ impl Flows {
             flows: settings.flows.clone(),
             by_link: (0..settings.links.len()).map(of_link).collect(),
             manners: settings.links.iter().enumerate().map(manners).collect(),
-            maps: settings.flows.iter().map(|flow| map_of(&registry, flow, settings.links.get(flow.from))).collect(),
+            maps: settings.flows.iter().map(|flow| map_of(&registry, &flow.mapping)).collect(),
             dialects: settings.links.iter().map(|link| link.dialect.clone()).collect(),
             profiles: vec![None; settings.links.len()],
             registry,
@@ -119,8 +119,7 @@ impl Flows {
         content_hash: [u8; 32],
     ) -> Option<Vec<u8>> {
         let (name, version) = mapping.rsplit_once('@')?;
-        let dialect = link.and_then(|link| self.dialects.get(link));
-        let map = self.registry.get_for(name, version.parse().ok()?, spoken(dialect))?;
+        let map = self.registry.get(name, version.parse().ok()?)?;
         let text = Text::of(raw, link.and_then(|link| self.charset(link)));
         let mut index = Index::default();
         let unfolded = unfolded(text.bytes(), &mut index).ok()?;
@@ -139,7 +138,9 @@ impl Flows {
         source_hash: [u8; 32],
     ) -> mapping::Context<'_> {
         let zone = link.and_then(|link| self.zones.get(link)).unwrap_or(&self.utc);
-        mapping::Context { site: &self.site, zone, encoding, received_at, source_hash }
+        let dialect = link.and_then(|link| self.dialects.get(link));
+        let dialect = dialect.map_or(STANDARD, |dialect| (dialect.name.as_str(), dialect.version));
+        mapping::Context { site: &self.site, zone, encoding, received_at, source_hash, dialect }
     }
 
     /// Reads one message that came over `link`.
@@ -358,19 +359,11 @@ fn refused(refusal: &Refusal) -> RouteVerdict {
     }
 }
 
-/// The map of a flow, for the dialect of the link that it takes messages from.
-fn map_of(registry: &Registry, flow: &Flow, link: Option<&Link>) -> Option<Arc<Map>> {
-    match &flow.mapping {
+fn map_of(registry: &Registry, mapping: &Mapping) -> Option<Arc<Map>> {
+    match mapping {
         Mapping::Raw => None,
-        Mapping::Map { name, version } => {
-            registry.get_for(name, *version, spoken(link.map(|link| &link.dialect))).cloned()
-        }
+        Mapping::Map { name, version } => registry.get(name, *version).cloned(),
     }
-}
-
-/// The name and version of a dialect; that of a link which is no longer configured is the standard one.
-fn spoken(dialect: Option<&DialectRef>) -> (&str, u32) {
-    dialect.map_or(STANDARD, |dialect| (&dialect.name, dialect.version))
 }
 
 /// Messages about one patient keep their order; without a patient, those of one visit; without either, those of the link.

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use super::{
-    dialect::Dialect,
+    dialect::{Dialect, STANDARD},
     fault::{Faults, MapFault, did_you_mean},
     shape::Shape,
     source::{Source, Via, read_via},
@@ -299,7 +299,7 @@ impl Compiler<'_, '_> {
     /// Notes what is wrong with a source: where the map stands for the standard dialect, and where the dialect does
     /// for any other, because the map was good without it.
     fn blame(&mut self, word: &Word, source: &Source, text: String) {
-        let home = source.home.as_ref().filter(|_| !self.dialect.is_standard());
+        let home = source.home.as_ref().filter(|_| !self.dialect.is(STANDARD));
         let Some(home) = home else {
             return self.faults.add(word.span(), text);
         };
