@@ -20,11 +20,14 @@ use uuid::Uuid;
 use crate::{
     event::Scope,
     fhir::{Bundle, Object},
-    hl7::{Encoding, Message},
-    units::Timestamp,
+    hl7::{Encoding, Message, MessageType},
+    ids,
+    units::{Timestamp, limits},
 };
 
+mod bounds;
 mod compile;
+mod explain;
 mod fault;
 mod identity;
 mod place;
@@ -32,17 +35,21 @@ mod refusal;
 mod run;
 mod shape;
 mod source;
+mod system;
 mod table;
 mod text;
 mod verb;
 
+pub use explain::{Explained, Looked, Said, Silent, Step};
 pub use fault::MapFault;
 pub use identity::BASE;
 pub use refusal::{Missing, Reason, Refusal, Unmapped};
+pub use system::CodeSystem;
 pub use table::{Code, Table, Unlisted};
 pub use verb::Verb;
 
-use compile::{Compiled, Tables};
+use bounds::Work;
+use compile::{Compiled, Tables, Trigger};
 use fault::Faults;
 use run::{Ran, Run};
 use text::{By, MapText};
@@ -85,6 +92,11 @@ impl Prepared {
         self.bundle.render()
     }
 
+    /// The Bundle, for who compares and questions it.
+    pub const fn bundle(&self) -> &Bundle {
+        &self.bundle
+    }
+
     /// Deliveries with the same key keep their order: all that is about one patient.
     pub fn ordering_key(&self) -> Option<Uuid> {
         self.jobs.first().map(|job| job.ordering_key)
@@ -112,6 +124,8 @@ pub struct Map {
     pub version: u32,
     /// What it is for.
     pub title: String,
+    /// The file it stands in.
+    pub file: String,
     /// Who answers for it.
     pub owner: String,
     /// When somebody last went through it.
@@ -120,6 +134,7 @@ pub struct Map {
     pub review_due: jiff::civil::Date,
     compiled: Compiled,
     meta: Object,
+    fingerprint: Uuid,
 }
 
 impl Map {
@@ -128,14 +143,30 @@ impl Map {
         format!("{}@{}", self.name, self.version)
     }
 
+    /// Whether somebody should have gone through it again by `today`.
+    pub fn is_overdue(&self, today: jiff::civil::Date) -> bool {
+        self.review_due < today
+    }
+
+    /// The same for the same text, and no other.
+    pub const fn fingerprint(&self) -> Uuid {
+        self.fingerprint
+    }
+
+    fn trigger_of(&self, kind: &MessageType<'_>) -> Option<&Trigger> {
+        self.compiled.triggers.iter().find(|trigger| trigger.on.iter().any(|on| on.fits(kind)))
+    }
+
     /// Translates a message, or says all that keeps it from being translated. Of an order message with several
     /// orders all are translated or none: half an order set is not what was ordered.
     pub fn prepare(&self, message: &Message<'_>, context: &Context<'_>) -> Result<Outcome, Refusal> {
         let kind = message.message_type();
-        let Some(trigger) = self.compiled.triggers.iter().find(|trigger| trigger.on.iter().any(|on| on.fits(&kind)))
-        else {
+        let Some(trigger) = self.trigger_of(&kind) else {
             return Ok(Outcome::NotApplicable);
         };
+        if let Some(refusal) = bounds::too_large(message) {
+            return Err(refusal);
+        }
         let charset = message.charset(context.encoding);
         let scopes = match trigger.by {
             By::Order => Scope::of_orders(*message, &charset),
@@ -147,12 +178,21 @@ impl Map {
             refusal.missing.push(Missing { what: "order".into(), from });
         }
         let mut prepared = Prepared { jobs: Vec::new(), bundle: Bundle::default() };
+        let work = Work::default();
         for scope in scopes {
-            match Run::new(self, context, kind, scope).apply(trigger, &mut prepared.bundle) {
+            if prepared.jobs.len() > limits::MAP_ORDERS_MAX {
+                refusal.excessive.push(format!("orders (at most {})", limits::MAP_ORDERS_MAX).into());
+                break;
+            }
+            match Run::new(self, context, kind, scope, &work).apply(trigger, &mut prepared.bundle) {
                 Ok(Ran::NotApplicable) => {}
                 Ok(Ran::Job(job)) => prepared.add(job, &mut refusal),
                 Err(found) => refusal.merge(found),
             }
+        }
+        if !prepared.jobs.is_empty() || !refusal.is_empty() {
+            refusal.merge(bounds::who(message, &kind));
+            refusal.merge(bounds::output(&prepared.bundle));
         }
         if !refusal.is_empty() {
             return Err(refusal);
@@ -179,9 +219,11 @@ impl std::fmt::Debug for Map {
 /// All maps and tables of a site.
 #[derive(Debug)]
 pub struct Registry {
-    maps: BTreeMap<(String, u32), Arc<Map>>,
+    maps: Maps,
     tables: Tables,
 }
+
+type Maps = BTreeMap<(String, u32), Arc<Map>>;
 
 impl Registry {
     /// What comes with Gurney.
@@ -196,6 +238,12 @@ impl Registry {
         let mut faults = Vec::new();
         let is_table = |text: &str| text.lines().any(|line| line.trim_start().starts_with("[table."));
         let mut tables = Tables::new();
+        for (file, text) in BUILTIN.iter().chain(sources).filter(|(_, text)| text.len() > limits::MAP_BYTES_MAX) {
+            Faults { file, text, found: &mut faults }.add(
+                limits::MAP_BYTES_MAX..text.len(),
+                format!("the file has more than {} KiB; is it a map?", limits::MAP_BYTES_MAX >> 10),
+            );
+        }
         for group in [BUILTIN, sources] {
             let mut added = Tables::new();
             for (file, text) in group.iter().filter(|(_, text)| is_table(text)) {
@@ -203,12 +251,45 @@ impl Registry {
             }
             tables.extend(added);
         }
-        let mut maps = BTreeMap::new();
+        let mut maps = Maps::new();
         for (file, text) in BUILTIN.iter().chain(sources).filter(|(_, text)| !is_table(text)) {
             let mut noted = Faults { file, text, found: &mut faults };
             add_map(text, &tables, &mut maps, &mut noted);
         }
+        for (what, count, limit) in
+            [("maps", maps.len(), limits::MAPS_MAX), ("tables", tables.len(), limits::TABLES_MAX)]
+        {
+            if count > limit {
+                let fault = format!("a site has at most {limit} {what}; there are {count}");
+                Faults { file: "the folder of maps", text: "", found: &mut faults }.add(0..0, fault);
+            }
+        }
         if faults.is_empty() { Ok(Self { maps, tables }) } else { Err(faults) }
+    }
+
+    /// These maps and those of `newer` that are not here yet, with the tables of `newer`. What runs stays as it is until
+    /// the next start, so that what was decided with it is made of it: a map of `newer` that has the name and version of
+    /// one that is here and says something else is a fault, and those are returned by name.
+    ///
+    /// # Errors
+    /// The maps that were changed without a new version.
+    pub fn extended(&self, newer: Self) -> Result<Self, Vec<String>> {
+        let differs = |map: &&Arc<Map>| {
+            let running = self.get(&map.name, map.version);
+            running.is_some_and(|running| running.fingerprint != map.fingerprint)
+        };
+        let changed: Vec<String> = newer.maps().filter(differs).map(|map| map.id()).collect();
+        if !changed.is_empty() {
+            return Err(changed);
+        }
+        let mut maps = newer.maps;
+        maps.extend(self.maps.iter().map(|(key, map)| (key.clone(), Arc::clone(map))));
+        Ok(Self { maps, tables: newer.tables })
+    }
+
+    /// All tables, by name.
+    pub fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {
+        self.tables.values()
     }
 
     /// The map with this name and version.
@@ -247,7 +328,7 @@ fn add_tables(file: &str, text: &str, tables: &mut Tables, faults: &mut Vec<MapF
     }
 }
 
-fn add_map(text: &str, tables: &Tables, maps: &mut BTreeMap<(String, u32), Arc<Map>>, faults: &mut Faults<'_>) {
+fn add_map(text: &str, tables: &Tables, maps: &mut Maps, faults: &mut Faults<'_>) {
     let map = match toml::from_str::<MapText>(text) {
         Ok(map) => map,
         Err(error) => return faults.add(error.span().unwrap_or_default(), error.message()),
@@ -260,6 +341,16 @@ fn add_map(text: &str, tables: &Tables, maps: &mut BTreeMap<(String, u32), Arc<M
         }
     };
     let (reviewed_on, review_due) = (date(&map.reviewed_on), date(&map.review_due));
+    for (key, value) in [("title", &map.title), ("owner", &map.owner)] {
+        if value.trim().is_empty() {
+            faults.add(map.map.span(), format!("`{key}` is empty; say it, or nobody answers for the map"));
+        }
+    }
+    if let (Some(reviewed_on), Some(review_due)) = (&reviewed_on, &review_due)
+        && review_due <= reviewed_on
+    {
+        faults.add(map.review_due.span(), "the next review is due after the last one");
+    }
     let (name, version, title, owner) = (map.map.get_ref().clone(), map.version, map.title.clone(), map.owner.clone());
     if maps.contains_key(&(name.clone(), version)) {
         faults.add(map.map.span(), format!("{name}@{version} is defined twice; a change needs a new version"));
@@ -273,6 +364,8 @@ fn add_map(text: &str, tables: &Tables, maps: &mut BTreeMap<(String, u32), Arc<M
     if let (Some(compiled), Some(reviewed_on), Some(review_due)) = (compiled, reviewed_on, review_due) {
         let meta = run::map_tag(&format!("{name}@{version}"));
         let key = (name.clone(), version);
-        maps.insert(key, Arc::new(Map { name, version, title, owner, reviewed_on, review_due, compiled, meta }));
+        let (file, fingerprint) = (faults.file.to_owned(), ids::derive("map-text", &[faults.text.as_bytes()]));
+        let map = Map { name, version, title, file, owner, reviewed_on, review_due, compiled, meta, fingerprint };
+        maps.insert(key, Arc::new(map));
     }
 }

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     fhir::{Node, Object, Text, coding, concept},
     hl7::{MessageType, Path},
+    units::limits,
 };
 
 pub(super) type Tables = BTreeMap<Arc<str>, Arc<Table>>;
@@ -34,6 +35,8 @@ pub(super) struct Compiled {
 
 /// Which messages do what.
 pub(super) struct Trigger {
+    /// Where it stands in its file.
+    pub(super) line: usize,
     pub(super) on: Vec<Kind>,
     pub(super) by: By,
     pub(super) only: Option<(Vec<Source>, Arc<str>)>,
@@ -67,6 +70,8 @@ pub(super) struct Need {
 
 /// A resource of the Bundle.
 pub(super) struct Resource {
+    /// Where it stands in its file.
+    pub(super) line: usize,
     pub(super) name: Arc<str>,
     pub(super) kind: Arc<str>,
     pub(super) key: Key,
@@ -81,6 +86,8 @@ pub(super) struct Resource {
 
 /// One translation.
 pub(super) struct Row {
+    /// Where it stands in its file.
+    pub(super) line: usize,
     pub(super) to: Target,
     /// What reports call the value: its label, its table, or its element.
     pub(super) what: Arc<str>,
@@ -155,6 +162,34 @@ impl Target {
         self.steps.first().map_or(&self.last, |step| &step.name).as_str()
     }
 
+    /// The path of the element that the next node becomes.
+    pub(super) fn path(&self, resource: &Object) -> String {
+        let mut path = String::new();
+        let mut at = Some(resource);
+        for step in &self.steps {
+            path.push_str(step.name.as_str());
+            let inner = at.and_then(|object| object.get(step.name.as_str()));
+            at = match inner {
+                Some(Node::Object(object)) => Some(object),
+                Some(Node::List(items)) => items.first().and_then(|item| match item {
+                    Node::Object(object) => Some(object),
+                    _ => None,
+                }),
+                _ => None,
+            };
+            path.push_str(if step.first_of_list { "[0]." } else { "." });
+        }
+        path.push_str(self.last.as_str());
+        if self.appends {
+            let length = match at.and_then(|object| object.get(self.last.as_str())) {
+                Some(Node::List(items)) => items.len(),
+                _ => 0,
+            };
+            path.push_str(&format!("[{length}]"));
+        }
+        path
+    }
+
     /// Writes `node` into `resource`.
     pub(super) fn write(&self, resource: &mut Object, node: Node) {
         if node.is_empty() {
@@ -179,6 +214,7 @@ impl Target {
 
 /// Resolves a map. Faults are noted; a map with faults is not to be used.
 pub(super) fn compile(text: MapText, tables: &Tables, faults: &mut Faults<'_>) -> Option<Compiled> {
+    check_size(&text, faults);
     let mut compiler = Compiler { tables, faults, names: names(&text.resource) };
     let used = &text.tables;
     let via = [&used.question, &used.coding_system, &used.authority, &used.identifier_type, &used.name_use, &used.unit];
@@ -199,6 +235,34 @@ pub(super) fn compile(text: MapText, tables: &Tables, faults: &mut Faults<'_>) -
         needs,
         resources,
     })
+}
+
+/// A map has no loops: what bounds its work is how much of it there is.
+fn check_size(text: &MapText, faults: &mut Faults<'_>) {
+    let parts = [
+        (
+            "triggers",
+            text.trigger.len(),
+            text.trigger.get(limits::MAP_PARTS_MAX).and_then(|trigger| trigger.on.first()),
+        ),
+        (
+            "needs",
+            text.need.len(),
+            text.need.get(limits::MAP_PARTS_MAX).and_then(|need| need.any_of.first()).and_then(|group| group.first()),
+        ),
+        ("resources", text.resource.len(), text.resource.get(limits::MAP_PARTS_MAX).map(|resource| &resource.name)),
+    ];
+    for (what, count, beyond) in parts {
+        if count > limits::MAP_PARTS_MAX {
+            let span = beyond.unwrap_or(&text.map).span();
+            faults.add(span, format!("a map has at most {} {what}; this one has {count}", limits::MAP_PARTS_MAX));
+        }
+    }
+    let mut rows = text.resource.iter().flat_map(|resource| &resource.row);
+    if let Some(beyond) = rows.nth(limits::MAP_ROWS_MAX) {
+        let count = limits::MAP_ROWS_MAX + 1 + rows.count();
+        faults.add(beyond.span(), format!("a map has at most {} rows; this one has {count}", limits::MAP_ROWS_MAX));
+    }
 }
 
 fn names(resources: &[ResourceText]) -> Vec<Arc<str>> {
@@ -258,7 +322,8 @@ impl Compiler<'_, '_> {
             return None;
         }
         let on = text.on.iter().map(|word| Kind::read(word.get_ref())).collect();
-        Some(Trigger { on, by: text.by, only, verb_from, verb_always: text.verb.always })
+        let line = text.on.first().map_or(0, |word| self.faults.line(&word.span()));
+        Some(Trigger { line, on, by: text.by, only, verb_from, verb_always: text.verb.always })
     }
 
     fn need(&mut self, text: &NeedText) -> Need {
@@ -290,6 +355,7 @@ impl Compiler<'_, '_> {
         let (create, put) = (Verbs::of(&text.create), Verbs::of(&text.put));
         let rows = text.row.iter().filter_map(|row| self.row(row.get_ref(), create.or(put), row.span())).collect();
         Resource {
+            line: self.faults.line(&text.name.span()),
             name: text.name.get_ref().as_str().into(),
             kind: text.kind.as_str().into(),
             key: *text.key.get_ref(),
@@ -311,7 +377,13 @@ impl Compiler<'_, '_> {
             None => None,
         };
         let via = text.via.as_ref().map(|via| via.get_ref().as_str());
+        for list in [&text.from, &text.otherwise, &text.until, &text.refer] {
+            if let Some(beyond) = list.get(limits::ROW_SOURCES_MAX) {
+                self.faults.add(beyond.span(), format!("a row has at most {} of these", limits::ROW_SOURCES_MAX));
+            }
+        }
         let row = Row {
+            line: self.faults.line(&text.to.span()),
             what: what(text, &to),
             with: text.with,
             from: self.row_sources(&text.from, via, table.as_deref()),

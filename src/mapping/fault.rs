@@ -34,8 +34,13 @@ impl Faults<'_> {
     /// Notes a fault at `span`.
     pub(super) fn add(&mut self, span: Range<usize>, text: impl Into<String>) {
         let before = self.text.get(..span.start).unwrap_or(self.text);
-        let line = before.matches('\n').count() + 1;
+        let line = self.line(&span);
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         self.found.push(MapFault { file: self.file.to_owned(), line, column, text: text.into() });
+    }
+
+    /// The line at which `span` begins, from 1.
+    pub(super) fn line(&self, span: &Range<usize>) -> usize {
+        self.text.get(..span.start).unwrap_or(self.text).matches('\n').count() + 1
     }
 }

@@ -9,7 +9,9 @@ use uuid::Uuid;
 
 use super::{
     Context, JobIntent, Map,
+    bounds::Work,
     compile::{Row, Trigger},
+    explain::{Silent, Trace},
     identity::{BASE, Identity, JobParts},
     place,
     refusal::{Missing, Refusal},
@@ -22,6 +24,7 @@ use crate::{
     fhir::{Bundle, Object, Text, coding},
     hl7::{MessageType, Path, Segment},
     ids,
+    units::limits,
 };
 
 mod codes;
@@ -51,6 +54,9 @@ pub(super) struct Run<'r, 'm> {
     job: Uuid,
     present: Vec<Option<Present>>,
     refusal: Refusal,
+    work: &'r Work,
+    /// Notes for who asks why; none while messages pass.
+    pub(super) trace: Option<Trace>,
 }
 
 /// A resource that will be in the Bundle.
@@ -66,7 +72,13 @@ enum Found {
 }
 
 impl<'r, 'm> Run<'r, 'm> {
-    pub(super) fn new(map: &'r Map, context: &'r Context<'r>, kind: MessageType<'m>, scope: Scope<'m>) -> Self {
+    pub(super) fn new(
+        map: &'r Map,
+        context: &'r Context<'r>,
+        kind: MessageType<'m>,
+        scope: Scope<'m>,
+        work: &'r Work,
+    ) -> Self {
         let facility =
             event::facility(&scope).map_or(Cow::Borrowed(""), |authority| authority.name().to_owned().into());
         let mut run = Self {
@@ -80,6 +92,8 @@ impl<'r, 'm> Run<'r, 'm> {
             job: Uuid::nil(),
             present: Vec::new(),
             refusal: Refusal::default(),
+            work,
+            trace: None,
         };
         run.answers = run.read_answers();
         run
@@ -87,33 +101,66 @@ impl<'r, 'm> Run<'r, 'm> {
 
     /// Translates the event into `bundle`. The job is given even where the event is refused.
     pub(super) fn apply(mut self, trigger: &Trigger, bundle: &mut Bundle) -> Result<Ran, Refusal> {
-        match self.decide(trigger) {
+        self.go(trigger, bundle)
+    }
+
+    /// As [`Self::apply`]; what was noted on the way stays.
+    pub(super) fn go(&mut self, trigger: &Trigger, bundle: &mut Bundle) -> Result<Ran, Refusal> {
+        let decided = self.decide(trigger);
+        if let Some(trace) = &mut self.trace {
+            trace.decided();
+        }
+        match decided {
             Some(Verb::Ignore) => return Ok(Ran::NotApplicable),
             Some(verb) => self.verb = verb,
-            None => return Err(self.refusal),
+            None => return Err(self.refused()),
         }
         let Some(job) = self.job_id(trigger.by) else {
-            return Err(self.refusal);
+            return Err(self.refused());
         };
         self.job = job;
         self.check_needs();
+        self.check_birth();
         let resources = &self.map.compiled.resources;
-        self.present = resources.iter().map(|resource| self.find(resource)).collect();
+        for resource in resources {
+            let present = self.find(resource);
+            if let Some(trace) = &mut self.trace {
+                let is_for = resource.create.has(self.verb) || resource.put.has(self.verb);
+                let silent = if is_for { Silent::NoResource } else { Silent::OtherVerb };
+                trace.resource(resource, present.is_none().then_some(silent));
+            }
+            self.present.push(present);
+        }
         let mut written = Vec::new();
         for (place, resource) in resources.iter().enumerate() {
             written.extend(self.write(place, resource).map(|object| (place, object)));
         }
         if self.verb == Verb::Cancel {
-            self.refusal = Refusal { missing: self.refusal.missing, ..Refusal::default() };
+            let found = std::mem::take(&mut self.refusal);
+            self.refusal = Refusal { missing: found.missing, ..Refusal::default() };
         }
+        self.refusal.excessive.extend(self.work.broken());
         if !self.refusal.is_empty() {
-            return Err(self.refusal);
+            return Err(self.refused());
         }
         let intent = self.intent();
         for (place, object) in written {
             self.add(place, object, bundle);
         }
         Ok(Ran::Job(intent))
+    }
+
+    fn refused(&mut self) -> Refusal {
+        let mut refusal = std::mem::take(&mut self.refusal);
+        let broken = self.work.broken().into_iter().filter(|what| !refusal.excessive.contains(what));
+        let broken: Vec<_> = broken.collect();
+        refusal.excessive.extend(broken);
+        refusal
+    }
+
+    /// What the event was found to do; nothing where that could not be told.
+    pub(super) fn decided(&self) -> Option<Verb> {
+        (self.verb != Verb::Ignore || self.refusal.is_empty()).then_some(self.verb)
     }
 
     // ------------------------------------------------------------ what the event does
@@ -228,6 +275,18 @@ impl<'r, 'm> Run<'r, 'm> {
         }
     }
 
+    /// Nobody is born after what the message tells, a day for zones and slow clerks apart. By the message's own time: a box
+    /// whose clock is wrong must not hold everything.
+    fn check_birth(&mut self) {
+        let Some(patient) = self.scope.segment("PID") else { return };
+        let Some(born) = event::part(&patient.field(7).repetition(1), 1, self.scope.charset()) else { return };
+        let born = event::When::read_to(&born, "", self.context.zone).and_then(|when| when.instant());
+        let told = event::time(&self.scope, self.context.zone).and_then(|when| when.instant());
+        if born.zip(told).is_some_and(|(born, told)| born.0 > told.0.saturating_add(24 * 3600 * 1000)) {
+            self.refusal.contradictory.push(("PID-7".into(), "the time of the event".into()));
+        }
+    }
+
     // ------------------------------------------------------------ places in the message
 
     fn read_answers(&self) -> Vec<(&'r Arc<str>, Segment<'m>)> {
@@ -244,16 +303,29 @@ impl<'r, 'm> Run<'r, 'm> {
 
     /// All values at a source.
     fn parts(&self, source: &Source) -> Vec<Part<'m>> {
-        match &source.place {
-            SourcePlace::Path(path) => self.scope.parts(path).collect(),
+        if self.work.is_over() {
+            return Vec::new();
+        }
+        let at_most = limits::MAP_REPETITIONS_MAX + 1;
+        let mut parts: Vec<Part<'m>> = match &source.place {
+            SourcePlace::Path(path) => self.scope.parts(path).take(at_most).collect(),
             SourcePlace::Answer(name) => {
                 let answers = self.answers.iter().filter(|(asked, _)| *asked == name);
                 let parts = answers.flat_map(|(_, segment)| {
                     segment.field(5).repetitions().map(|repetition| Part { segment: *segment, repetition })
                 });
-                parts.filter(|part| part.repetition.value().is_present()).collect()
+                parts.filter(|part| part.repetition.value().is_present()).take(at_most).collect()
             }
+        };
+        if parts.len() == at_most {
+            self.work.exceed(format!("values at {} (at most {})", source.shown, limits::MAP_REPETITIONS_MAX));
+            parts.pop();
         }
+        self.work.spend(1 + parts.len());
+        if let Some(trace) = &self.trace {
+            trace.look(source, parts.len());
+        }
+        parts
     }
 
     // ------------------------------------------------------------ faults
