@@ -33,6 +33,7 @@ mod identity;
 mod place;
 mod refusal;
 mod run;
+pub mod samples;
 mod shape;
 mod source;
 mod system;
@@ -285,6 +286,19 @@ impl Registry {
         let mut maps = newer.maps;
         maps.extend(self.maps.iter().map(|(key, map)| (key.clone(), Arc::clone(map))));
         Ok(Self { maps, tables: newer.tables })
+    }
+
+    /// All words of tables and maps: what a message has in common with them says nothing about a patient.
+    pub fn words(&self) -> std::collections::BTreeSet<String> {
+        let mut words = std::collections::BTreeSet::new();
+        for table in self.tables.values() {
+            words.extend(table.words().map(str::to_owned));
+        }
+        for map in self.maps.values() {
+            words.insert(map.id());
+            words.extend(map.compiled.words());
+        }
+        words
     }
 
     /// All tables, by name.

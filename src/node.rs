@@ -26,7 +26,7 @@ use crate::{
     flow::Flows,
     hl7::profile::Profiles,
     mapping::Registry,
-    settings::{self, LinkWire, Settings},
+    settings::{self, Flow, LinkWire, Mapping, Settings},
     store::{
         self, Entry, Journal, Opened,
         key::StoreKey,
@@ -35,10 +35,10 @@ use crate::{
         writer::{Notice, Order},
     },
     telemetry::{
-        self, Build, LinkSignal, Signal, StoreSignal, Telemetry,
+        self, Build, LinkSignal, MapInUse, Signal, StoreSignal, Telemetry,
         labels::{Ending, Label as _, StoreLevel, StoreOperation},
     },
-    units::limits,
+    units::{Timestamp, limits},
     web::{self, admin},
 };
 
@@ -177,7 +177,10 @@ impl Node {
         let was_clean = opened.was_clean;
         let heard = Arc::clone(&telemetry);
         let flows = Arc::new(Flows::new(&settings, registry).with_profiles(&settings, profiles));
-        let (store, names) = Journal::start(opened, &settings, Arc::clone(&flows), move |notice| hear(&heard, notice))?;
+        let hearing = Arc::clone(&flows);
+        let (store, names) =
+            Journal::start(opened, &settings, Arc::clone(&flows), move |notice| hear(&heard, &hearing, notice))?;
+        tell_maps(&telemetry, &flows, &settings.flows);
         tell_opened(&telemetry, &settings, &store, was_clean);
         let names = Arc::new(names);
         let reader = Reader::start(&plan)?;
@@ -290,8 +293,26 @@ fn tell_opened(telemetry: &Telemetry, settings: &Settings, store: &Journal, was_
     });
 }
 
+/// Says which maps are in use, until when somebody must go through them, and which tables there are.
+fn tell_maps(telemetry: &Telemetry, flows: &Flows, configured: &[Flow]) {
+    let mut in_use = Vec::new();
+    for (index, flow) in configured.iter().enumerate() {
+        let (name, version, review_due) = match (flows.map_of(index), &flow.mapping) {
+            (Some(map), _) => {
+                let due = map.review_due.to_zoned(jiff::tz::TimeZone::UTC).ok();
+                (map.name.clone(), map.version, due.map(|due| Timestamp(due.timestamp().as_millisecond())))
+            }
+            (None, Mapping::Map { name, version }) => (name.clone(), *version, None),
+            (None, Mapping::Raw) => continue,
+        };
+        in_use.push(MapInUse { name, version, review_due });
+    }
+    let registry = flows.registry();
+    telemetry.maps(&in_use, registry.tables().map(|table| &*table.name));
+}
+
 /// Turns what the journal thread says into log lines and metrics.
-fn hear(telemetry: &Telemetry, notice: Notice<'_>) {
+fn hear(telemetry: &Telemetry, flows: &Flows, notice: Notice<'_>) {
     match notice {
         Notice::Committed { took, .. } => telemetry.store().committed(took),
         Notice::Counted { flow, outcome, by } => {
@@ -321,6 +342,15 @@ fn hear(telemetry: &Telemetry, notice: Notice<'_>) {
             telemetry.store().tell(StoreSignal::Failed { operation, cause: error });
         }
         Notice::Reopened => telemetry.store().tell(StoreSignal::Reopened),
+        Notice::MapInUse { flow, mapping } => {
+            let name = flows.flow(flow).map_or("", |flow| flow.name.as_str());
+            telemetry.tell(Signal::MapInUse { flow: name, mapping });
+            tell_maps(telemetry, flows, flows.all());
+        }
+        Notice::MapMissing { flow, mapping } => {
+            let name = flows.flow(flow).map_or("", |flow| flow.name.as_str());
+            telemetry.tell(Signal::MapMissing { flow: name, mapping });
+        }
         Notice::Poisoned => telemetry.unrouted().error(telemetry::labels::Stage::Validate),
     }
 }

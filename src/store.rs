@@ -37,6 +37,7 @@ pub mod maintenance;
 mod open;
 mod parts;
 pub mod pressure;
+mod promoted;
 pub mod reader;
 pub mod receipts;
 pub mod rows;

@@ -3,7 +3,7 @@
 //! Every entry has a full URL and a request. A resource that is already in the Bundle is not added twice.
 
 use super::{
-    leaves::{Leaf, leaves_in, weight},
+    leaves::{Leaf, entry_leaves, weight},
     node::{Node, Object, Text},
 };
 
@@ -73,7 +73,7 @@ impl Bundle {
 
     /// Every value, with its place.
     pub fn leaves(&self) -> Vec<Leaf> {
-        leaves_in(&self.entries)
+        entry_leaves(&self.entries)
     }
 
     /// About how many bytes it has.

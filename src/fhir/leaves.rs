@@ -47,7 +47,7 @@ pub fn leaves_of(node: &Node, element: &str) -> Vec<Leaf> {
 }
 
 /// The values of a Bundle's entries.
-pub(super) fn leaves_in(entries: &[Node]) -> Vec<Leaf> {
+pub fn entry_leaves(entries: &[Node]) -> Vec<Leaf> {
     let kinds: Vec<&str> = entries.iter().map(kind).collect();
     let mut totals: BTreeMap<&str, usize> = BTreeMap::new();
     for kind in &kinds {

@@ -12,7 +12,7 @@ use super::{
     verb::{Verb, Verbs},
 };
 use crate::{
-    fhir::{Node, Object, Text, coding, concept},
+    fhir::{Leaf, Node, Object, Text, coding, concept, leaves_of},
     hl7::{MessageType, Path},
     units::limits,
 };
@@ -31,6 +31,18 @@ pub(super) struct Compiled {
     pub(super) triggers: Vec<Trigger>,
     pub(super) needs: Vec<Need>,
     pub(super) resources: Vec<Resource>,
+}
+
+impl Compiled {
+    /// What its rows write whatever a message says, and what its resources are called.
+    pub(super) fn words(&self) -> Vec<String> {
+        let constants = |row: &Row| -> Vec<Leaf> {
+            row.constants.0.iter().flat_map(|(_, node)| leaves_of(node, "")).filter(|leaf| leaf.is_open).collect()
+        };
+        let rows = self.resources.iter().flat_map(|resource| &resource.rows);
+        let written = rows.flat_map(constants).map(|leaf| leaf.value);
+        self.resources.iter().map(|resource| resource.kind.to_string()).chain(written).collect()
+    }
 }
 
 /// Which messages do what.

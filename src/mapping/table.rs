@@ -131,6 +131,15 @@ impl Table {
         &self.codes
     }
 
+    /// Everything that stands in it.
+    pub(super) fn words(&self) -> impl Iterator<Item = &str> {
+        let codes = self.codes.iter().flat_map(|code| {
+            let own = [Some(&code.name), Some(&code.code), code.system.as_ref(), code.display.as_ref()];
+            own.into_iter().flatten().chain(code.columns.iter().flatten())
+        });
+        self.system.iter().chain(codes).map(|word| &**word)
+    }
+
     fn find_one(&self, coding: &Coding) -> Option<&Code> {
         let places = self.by_code.get(coding.code.as_str())?;
         let mut codes = places.iter().filter_map(|place| self.codes.get(*place));
