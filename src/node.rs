@@ -97,14 +97,20 @@ impl Error {
 ///
 /// # Errors
 /// If it cannot start; once it runs, faults are survived or end the process by the panic hook.
-pub fn run(settings: Settings, registry: Registry, profiles: Profiles, reload: Reload) -> Result<(), Error> {
+pub fn run(
+    settings: Settings,
+    registry: Registry,
+    profiles: Profiles,
+    reload: Reload,
+    read_maps: admin::ReadMaps,
+) -> Result<(), Error> {
     panic::install();
     // Fail points are read from the environment, in builds that have them: those of the tests.
     let _scenario = fail::has_failpoints().then(fail::FailScenario::setup);
     // Without a provider chosen here, the first TLS client would panic; a second choice changes nothing.
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
     let system = actix_rt::System::new();
-    system.block_on(Node::live(Arc::new(settings), Arc::new(registry), &profiles, reload))
+    system.block_on(Node::live(Arc::new(settings), Arc::new(registry), &profiles, reload, read_maps))
 }
 
 /// Reads the configuration again, or says how many faults it has; what they are it has told by itself.
@@ -127,6 +133,7 @@ impl Node {
         registry: Arc<Registry>,
         profiles: &Profiles,
         reload: Reload,
+        read_maps: admin::ReadMaps,
     ) -> Result<(), Error> {
         let clock = Clock::start();
         let mut hangup = signal(SignalKind::hangup()).map_err(Error::system("listen for signals"))?;
@@ -135,7 +142,7 @@ impl Node {
             .map(|kind| signal(kind).map_err(Error::system("listen for signals")))
             .into_iter()
             .collect::<Result<Vec<_>, _>>()?;
-        let (node, metrics) = Self::start(settings, registry, profiles, clock)?;
+        let (node, metrics) = Self::start(settings, registry, profiles, clock, read_maps)?;
         if let Some(socket) = metrics {
             actix_rt::spawn(web::serve(socket, node.web.clone()).map_err(Error::system("start the metrics listener"))?);
         }
@@ -159,6 +166,7 @@ impl Node {
         registry: Arc<Registry>,
         profiles: &Profiles,
         clock: Clock,
+        read_maps: admin::ReadMaps,
     ) -> Result<(Self, Option<TcpListener>), Error> {
         let sockets = Sockets::bind(&settings)?;
         let telemetry = Arc::new(Telemetry::new(
@@ -213,6 +221,7 @@ impl Node {
             store: plan,
             links: addresses,
             metrics,
+            read_maps,
         };
         let admin = admin::serve(&path, admin).map_err(|source| Error::Admin { path, source })?;
         Ok((Self { settings, telemetry, store, web, tree, clock, admin }, sockets.metrics))

@@ -54,6 +54,8 @@ pub struct Known<'a> {
     pub maps: &'a [(&'a str, u32)],
     /// Conformance profiles that are installed: name and version.
     pub profiles: &'a [(&'a str, u32)],
+    /// Maps whose review is overdue: name, version, and by how many days.
+    pub overdue: &'a [(&'a str, u32, i64)],
     /// The time of the check: accepted risks end.
     pub now: Timestamp,
 }

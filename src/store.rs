@@ -45,6 +45,7 @@ mod schema;
 pub mod shared;
 mod threads;
 mod transaction;
+pub mod translations;
 pub mod writer;
 
 pub use audit::{AuditCheck, Entry, verify_audit};

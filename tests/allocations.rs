@@ -30,7 +30,7 @@ struct Link {
 impl Link {
     fn new() -> Self {
         let files = [("site.toml".to_owned(), SITE.to_owned())];
-        let checked = settings::read(&files, &Known { maps: &[], profiles: &[], now: Timestamp(0) })
+        let checked = settings::read(&files, &Known { maps: &[], profiles: &[], overdue: &[], now: Timestamp(0) })
             .unwrap_or_else(|faults| panic!("{faults}"));
         let registry = Registry::builtin().unwrap_or_else(|faults| panic!("{faults:?}"));
         Self { flows: Flows::new(&checked.settings, Arc::new(registry)), index: Index::new() }
