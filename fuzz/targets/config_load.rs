@@ -29,7 +29,12 @@ pub(super) fn run(data: &[u8]) {
 
 /// Reads it and checks what is said about it.
 fn load(text: &str) -> Result<(), Faults> {
-    let known = Known { maps: &[("transport", 1)], profiles: &[("lenient", 1)], overdue: &[], now: Timestamp(1_772_000_000_000) };
+    let known = Known {
+        maps: &[("transport", 1)],
+        profiles: &[("lenient", 1)],
+        overdue: &[],
+        now: Timestamp(1_772_000_000_000),
+    };
     let files = [("gurney.toml".to_owned(), text.to_owned())];
     let (faults, result) = match read(&files, &known) {
         Ok(checked) => (checked.warnings, Ok(())),

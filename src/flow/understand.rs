@@ -219,7 +219,8 @@ impl Flows {
             understood.findings = self.findings(link, message);
             understood.findings.as_ref().and_then(unfit).map_or(Ok(()), Err)?;
             let mut unmapped = Vec::new();
-            let verdict = |flow| Route { flow, verdict: self.verdict(flow, message, encoding, understood, &mut unmapped) };
+            let verdict =
+                |flow| Route { flow, verdict: self.verdict(flow, message, encoding, understood, &mut unmapped) };
             understood.routes = self.takers(link, message).map(verdict).collect();
             understood.unmapped = unmapped;
         }

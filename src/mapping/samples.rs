@@ -76,7 +76,8 @@ pub struct Difference {
 impl Difference {
     /// Both values, masked unless they are open.
     pub fn masked(&self) -> (Option<String>, Option<String>) {
-        let hide = |value: &Option<String>| value.as_ref().map(|value| if self.is_open { value.clone() } else { mask(value) });
+        let hide =
+            |value: &Option<String>| value.as_ref().map(|value| if self.is_open { value.clone() } else { mask(value) });
         (hide(&self.before), hide(&self.after))
     }
 
@@ -128,30 +129,50 @@ pub fn word(outcome: &Result<Outcome, Refusal>) -> String {
     }
 }
 
-impl Sample {
-    /// What the map makes of it; `None` where it is no HL7 message.
-    pub fn run(&self, map: &Map) -> Option<Result<Outcome, Refusal>> {
-        self.look(|message, context| map.prepare(message, context))
+/// Where and when a message is taken to have come.
+#[derive(Clone, Debug)]
+pub struct Circumstances {
+    /// The site.
+    pub site: String,
+    /// The zone of times without an offset.
+    pub zone: TimeZone,
+    /// The time of receipt.
+    pub received_at: Timestamp,
+}
+
+impl Default for Circumstances {
+    /// Those of samples.
+    fn default() -> Self {
+        Self { site: "sample".to_owned(), zone: TimeZone::UTC, received_at: RECEIVED_AT }
+    }
+}
+
+impl Circumstances {
+    /// What a map makes of a message; `None` where it is no HL7 message.
+    pub fn prepare(&self, map: &Map, message: &[u8]) -> Option<Result<Outcome, Refusal>> {
+        self.look(message, |message, context| map.prepare(message, context))
     }
 
-    /// Why the map makes of it what it makes.
-    pub fn explain(&self, map: &Map) -> Option<Vec<Explained>> {
-        self.look(|message, context| map.explain(message, context))
+    /// Why a map makes of a message what it makes.
+    pub fn explain(&self, map: &Map, message: &[u8]) -> Option<Vec<Explained>> {
+        self.look(message, |message, context| map.explain(message, context))
     }
 
-    fn look<T>(&self, look: impl FnOnce(&crate::hl7::Message<'_>, &Context<'_>) -> T) -> Option<T> {
-        let text = Text::of(&self.message, None);
+    fn look<T>(&self, message: &[u8], look: impl FnOnce(&crate::hl7::Message<'_>, &Context<'_>) -> T) -> Option<T> {
+        let text = Text::of(message, None);
         let index = Index::of(text.bytes()).ok()?;
         let context = Context {
-            site: "sample",
-            zone: &TimeZone::UTC,
+            site: &self.site,
+            zone: &self.zone,
             encoding: text.configured(),
-            received_at: RECEIVED_AT,
-            source_hash: hash(&self.message),
+            received_at: self.received_at,
+            source_hash: hash(message),
         };
         Some(look(&index.message(text.bytes()), &context))
     }
+}
 
+impl Sample {
     /// Where what comes of it differs from what must; `is_open` says which texts of the file say nothing about a patient.
     pub fn differences(&self, outcome: &Result<Outcome, Refusal>, is_open: &dyn Fn(&str) -> bool) -> Vec<Difference> {
         let found = made(outcome);
@@ -231,7 +252,8 @@ fn differences(before: &[Leaf], after: &[Leaf], is_open: &dyn Fn(&str) -> bool) 
 
 /// Numbers lose trailing zeros where JSON is read by others.
 fn same(one: &str, other: &str) -> bool {
-    one == other || matches!((one.parse::<f64>(), other.parse::<f64>()), (Ok(one), Ok(other)) if (one - other).abs() < f64::EPSILON)
+    one == other
+        || matches!((one.parse::<f64>(), other.parse::<f64>()), (Ok(one), Ok(other)) if (one - other).abs() < f64::EPSILON)
 }
 
 /// The values of a Bundle in a file.

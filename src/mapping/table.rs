@@ -118,6 +118,16 @@ impl Table {
         self.columns.iter().position(|column| column == name).map(Column::At)
     }
 
+    /// How many codes it lists.
+    pub const fn len(&self) -> usize {
+        self.codes.len()
+    }
+
+    /// Whether it lists none.
+    pub const fn is_empty(&self) -> bool {
+        self.codes.is_empty()
+    }
+
     /// The name of a column.
     pub(super) fn column_name(&self, column: Column) -> &str {
         match column {

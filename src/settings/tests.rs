@@ -17,8 +17,12 @@ mod serial;
 
 /// Noon of 2026-11-22, UTC.
 const NOW: Timestamp = Timestamp(1_795_348_800_000);
-const KNOWN: Known<'static> =
-    Known { maps: &[("transport", 1), ("homecare", 3)], profiles: &[("adt-feed", 1), ("orders", 2)], overdue: &[("homecare", 3, 12)], now: NOW };
+const KNOWN: Known<'static> = Known {
+    maps: &[("transport", 1), ("homecare", 3)],
+    profiles: &[("adt-feed", 1), ("orders", 2)],
+    overdue: &[("homecare", 3, 12)],
+    now: NOW,
+};
 const MINIMAL: &str = include_str!("../../config/sites/loopback/gurney.toml");
 
 fn read_one(text: &str) -> Result<Checked, Faults> {

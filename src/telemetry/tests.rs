@@ -145,7 +145,8 @@ fn shows_every_promised_metric_before_the_first_message() {
 #[test]
 fn never_makes_a_series_while_it_runs() {
     let telemetry = telemetry();
-    let in_use = |version| MapInUse { name: "transport".to_owned(), version, review_due: Some(Timestamp(1_811_000_000_000)) };
+    let in_use =
+        |version| MapInUse { name: "transport".to_owned(), version, review_due: Some(Timestamp(1_811_000_000_000)) };
     telemetry.maps(&[in_use(1)], ["service", "units"].into_iter());
     let before = telemetry.series();
     let text = telemetry.gather().unwrap();

@@ -207,7 +207,9 @@ impl Reader<'_> {
             if let Some((.., days)) = overdue {
                 let days = if *days == 1 { "1 day".to_owned() } else { format!("{days} days") };
                 let message = format!("the review of this map has been due for {days}");
-                let help = format!("go through `gurney map audit {name}@{version}` with its owner, then set reviewed_on and review_due in a new version");
+                let help = format!(
+                    "go through `gurney map audit {name}@{version}` with its owner, then set reviewed_on and review_due in a new version"
+                );
                 self.found.push(Complaint::warning(place.clone(), message).help(help));
             }
         }

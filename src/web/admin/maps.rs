@@ -24,6 +24,7 @@ use crate::{
         Index, Message,
         show::{Masking, lay_out},
     },
+    ids::{JournalId, derive},
     mapping::{Map, Outcome, samples},
     settings::Mapping,
     store::{
@@ -32,7 +33,6 @@ use crate::{
         translations::{self, Passed},
         writer::{Order, OrderOutcome, Promotion},
     },
-    ids::{JournalId, derive},
     units::{Timestamp, limits},
 };
 
@@ -71,7 +71,12 @@ fn map(state: &State, name: &str) -> Result<Arc<Map>, Refusal> {
 // ---------------------------------------------------------------- in use
 
 /// Makes the flows of a map use another version of it.
-pub(super) async fn promote(state: &State, peer: &Peer, wanted: &str, purpose: &Purpose) -> Result<MapChanges, Refusal> {
+pub(super) async fn promote(
+    state: &State,
+    peer: &Peer,
+    wanted: &str,
+    purpose: &Purpose,
+) -> Result<MapChanges, Refusal> {
     refuse_empty(purpose)?;
     if state.flows.map(wanted).is_none() {
         read_new_maps(state).await?;
@@ -82,7 +87,8 @@ pub(super) async fn promote(state: &State, peer: &Peer, wanted: &str, purpose: &
         .map(|(flow, configured)| Promotion { flow, configured, mapping: map.id() })
         .collect();
     if promotions.is_empty() {
-        let text = format!("no flow uses a map called {:?}; name it as the mapping of a flow in the configuration", map.name);
+        let text =
+            format!("no flow uses a map called {:?}; name it as the mapping of a flow in the configuration", map.name);
         return Err(Refusal::new(RefusalKind::BadRequest, text));
     }
     let entry = peer.entry("promote", format!("map {}", map.name), purpose, "");
@@ -93,7 +99,12 @@ pub(super) async fn promote(state: &State, peer: &Peer, wanted: &str, purpose: &
 }
 
 /// Goes back to the version before the newest promotion.
-pub(super) async fn roll_back(state: &State, peer: &Peer, name: &str, purpose: &Purpose) -> Result<MapChanges, Refusal> {
+pub(super) async fn roll_back(
+    state: &State,
+    peer: &Peer,
+    name: &str,
+    purpose: &Purpose,
+) -> Result<MapChanges, Refusal> {
     refuse_empty(purpose)?;
     let name = name.split('@').next().unwrap_or(name);
     let before = in_use(state);
@@ -186,13 +197,7 @@ pub(super) async fn diff(state: &State, before: &str, after: &str, last: usize) 
     Ok(report)
 }
 
-fn compare(
-    flows: &Flows,
-    links: &[i64],
-    page: &[reader::Stored],
-    (old, new): (&Map, &Map),
-    report: &mut MapDiff,
-) {
+fn compare(flows: &Flows, links: &[i64], page: &[reader::Stored], (old, new): (&Map, &Map), report: &mut MapDiff) {
     for stored in page {
         let link = links.iter().position(|row| *row == stored.link);
         let of = |map| flows.translated(map, link, &stored.raw, stored.received_at, stored.content_hash);
@@ -261,7 +266,8 @@ impl Seed {
         let since = Timestamp(now.0.saturating_sub(window));
         let (first, last) = state.web.reader.run(move |store| translations::window(store, since)).await?;
         // Nobody gains by guessing it; it only must differ from month to month.
-        let (draw, _) = derive("map-audit", &[&now.0.to_be_bytes(), &state.web.clock.steady().0.to_be_bytes()]).as_u64_pair();
+        let (draw, _) =
+            derive("map-audit", &[&now.0.to_be_bytes(), &state.web.clock.steady().0.to_be_bytes()]).as_u64_pair();
         Ok(Self { draw: u32::try_from(draw >> 32).unwrap_or_default(), first, last })
     }
 
@@ -431,7 +437,8 @@ fn names_in(raw: &[u8]) -> Vec<String> {
             _ => &[],
         };
         for repetition in fields.iter().flat_map(|field| segment.field(*field).repetitions().collect::<Vec<_>>()) {
-            let parts = (1..=7).map(|component| String::from_utf8_lossy(repetition.component(component).bytes()).to_ascii_lowercase());
+            let parts = (1..=7)
+                .map(|component| String::from_utf8_lossy(repetition.component(component).bytes()).to_ascii_lowercase());
             names.extend(parts.filter(|part| part.len() > 2));
         }
     }

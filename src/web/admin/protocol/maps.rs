@@ -249,7 +249,9 @@ pub struct UnmappedCode {
 pub fn shown_code(code: &str) -> Option<String> {
     let is_code = !code.is_empty()
         && code.len() <= limits::SHOWN_CODE_CHARACTERS_MAX
-        && code.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'^' | b',' | b'\'' | b'@' | b'~' | b'&'));
+        && code
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'^' | b',' | b'\'' | b'@' | b'~' | b'&'));
     if !is_code || has_long_number(code) || looks_like_a_name(code) { None } else { Some(code.to_owned()) }
 }
 
@@ -288,8 +290,21 @@ mod tests {
         }
         let long = "A".repeat(41);
         for hidden in [
-            "", "Quill", "Ada Brook", "QUILL^ADA", "Quill-Brook", "O'Neil", "4711007", "900-11-22", "1941-03-05",
-            "M47110", "a@b.example", "caf\u{e9}", "tab\t", long.as_str(), "QUILL,ADA",
+            "",
+            "Quill",
+            "Ada Brook",
+            "QUILL^ADA",
+            "Quill-Brook",
+            "O'Neil",
+            "4711007",
+            "900-11-22",
+            "1941-03-05",
+            "M47110",
+            "a@b.example",
+            "caf\u{e9}",
+            "tab\t",
+            long.as_str(),
+            "QUILL,ADA",
         ] {
             assert_eq!(shown_code(hidden), None, "{hidden}");
         }
