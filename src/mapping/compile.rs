@@ -163,6 +163,9 @@ impl Target {
                 return Err(format!("`{text}`: expected elements such as `period.start`, `name[]` or `agent[0].who`"));
             }
             steps.push(Step { name: Text::from(&Arc::from(name)), first_of_list });
+            if steps.len() > limits::MAP_DEPTH_MAX {
+                return Err(format!("an element may lie at most {} deep", limits::MAP_DEPTH_MAX));
+            }
         }
         match steps.pop() {
             Some(last) if !last.first_of_list => Ok(Self { steps, last: last.name, appends }),

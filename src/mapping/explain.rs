@@ -9,8 +9,9 @@ use super::{
     bounds::{self, Work},
     compile::{Resource, Row, Trigger},
     run::{Ran, Run},
+    shape::Shape,
     source::{Source, Via},
-    text::By,
+    text::{By, Key},
 };
 use crate::{
     event::Scope,
@@ -42,6 +43,8 @@ pub struct Step {
     pub line: usize,
     /// The element it writes, such as `Task.status`; the resource alone for its key.
     pub element: String,
+    /// What is written where no place of the message is.
+    pub made_of: Option<&'static str>,
     /// The places that were looked at, in that order.
     pub looked: Vec<Looked>,
     /// What was written.
@@ -158,6 +161,7 @@ impl Trace {
             resource: Arc::clone(&resource.name),
             line: resource.line,
             element: resource.kind.to_string(),
+            made_of: Some(key(resource.key)).filter(|_| resource.from.is_empty()),
             looked: once_each(self.looked.take()),
             made: Vec::new(),
             silent,
@@ -191,7 +195,35 @@ impl Trace {
             }
         }
         let (resource, line) = (Arc::clone(&resource.name), row.line);
-        self.steps.push(Step { resource, line, element, looked, made, silent, is_replaced: false });
+        let made_of = made_of(row).filter(|_| silent.is_none());
+        self.steps.push(Step { resource, line, element, made_of, looked, made, silent, is_replaced: false });
+    }
+}
+
+/// What a resource is known by that no place of the message names.
+const fn key(key: Key) -> &'static str {
+    match key {
+        Key::Facility => "known by the sending facility",
+        Key::Job => "known by the job",
+        Key::Message => "known by the message",
+        Key::Patient | Key::Visit | Key::Person | Key::Place | Key::Address => "known by its places",
+    }
+}
+
+/// What a row writes that no place of the message says.
+const fn made_of(row: &Row) -> Option<&'static str> {
+    if !row.constants.is_empty() {
+        return Some("a constant");
+    }
+    match row.with {
+        Shape::Reference => Some("the first of its resources that is made"),
+        Shape::EventTime => Some("the time of the event"),
+        Shape::Received => Some("the time of receipt"),
+        Shape::MessageHash => Some("the hash of the message"),
+        Shape::Gateway => Some("this gateway"),
+        Shape::Job => Some("the job"),
+        Shape::FacilityName => Some("the sending facility"),
+        _ => None,
     }
 }
 

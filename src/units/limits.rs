@@ -300,6 +300,8 @@ pub const TABLE_CODES_MAX: usize = 20_000;
 pub const MAP_PARTS_MAX: usize = 200;
 /// Rows of one map.
 pub const MAP_ROWS_MAX: usize = 2000;
+/// Elements inside each other that a row may name, such as three in `agent[0].who.display`.
+pub const MAP_DEPTH_MAX: usize = 10;
 /// Sources of one row, in each of its lists.
 pub const ROW_SOURCES_MAX: usize = 50;
 /// Orders of one message that a map translates; a message with more waits for a person.

@@ -69,7 +69,9 @@ struct StepReport {
     resource: String,
     element: String,
     values: Vec<ElementRow>,
-    /// The place that spoke.
+    /// What is written where no place of the message is: a constant, the job, the time of the event.
+    made_of: Option<&'static str>,
+    /// The place that spoke first.
     from: Option<LookReport>,
     /// Places before it that were empty or said nothing.
     passed_over: Vec<LookReport>,
@@ -161,13 +163,14 @@ fn step_report(step: &Step, reveal: bool) -> StepReport {
                 Some(crate::mapping::Said::Nothing | crate::mapping::Said::Ignored | crate::mapping::Said::Unmapped)
             )
     };
-    let from = step.looked.iter().rev().find(spoke).filter(|_| step.silent.is_none());
+    let from = step.looked.iter().find(spoke).filter(|_| step.silent.is_none());
     let passed_over = step.looked.iter().filter(|look| from.is_none_or(|from| from != *look));
     StepReport {
         line: step.line,
         resource: step.resource.to_string(),
         element: step.element.clone(),
         values: step.made.iter().map(row).collect(),
+        made_of: step.made_of,
         from: from.map(LookReport::of),
         passed_over: passed_over.map(LookReport::of).collect(),
         why_not: step.silent.map(crate::mapping::Silent::as_str),
@@ -185,7 +188,7 @@ fn text(map: &Map, report: &Report) -> String {
             text += &format!("    {}\n", look.text());
         }
         if let Some(refusal) = &order.refusal {
-            text += &format!("  refused: {refusal}\n");
+            text += &format!("  refused: {refusal}\n  nothing is sent; what its rows found:\n");
         }
         for step in &order.elements {
             text += &element(step, file);
@@ -209,7 +212,11 @@ fn element(step: &StepReport, file: &str) -> String {
     if step.values.is_empty() {
         text += &format!("  {}\n", step.element);
     }
-    let from = step.from.as_ref().map_or_else(String::new, |from| format!(" from {}", from.text()));
+    let from = match (&step.from, step.made_of) {
+        (Some(from), _) => format!(" from {}", from.text()),
+        (None, Some(made_of)) => format!(": {made_of}"),
+        (None, None) => String::new(),
+    };
     let replaced = if step.replaced_by_a_later_row { ", replaced by a later row" } else { "" };
     text += &format!("      {file}:{} ({}){from}{replaced}\n", step.line, step.resource);
     if !step.passed_over.is_empty() {
