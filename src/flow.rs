@@ -10,6 +10,7 @@ mod acknowledge;
 mod continuation;
 mod decide;
 mod instrument;
+mod maps;
 mod reply;
 mod understand;
 mod understood;

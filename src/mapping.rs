@@ -20,32 +20,40 @@ use uuid::Uuid;
 use crate::{
     event::Scope,
     fhir::{Bundle, Object},
-    hl7::{Encoding, Message},
-    units::Timestamp,
+    hl7::{Charset, Encoding, Message, MessageType},
+    ids,
+    units::{Timestamp, limits},
 };
 
+mod bounds;
 mod compile;
 mod dialect;
+mod explain;
 mod fault;
 mod identity;
 mod include;
 mod place;
 mod refusal;
 mod run;
+pub mod samples;
 mod shape;
 mod source;
+mod system;
 mod table;
 mod text;
 mod verb;
 
 pub use dialect::{Dialect, STANDARD};
+pub use explain::{Explained, Looked, Said, Silent, Step};
 pub use fault::MapFault;
 pub use identity::BASE;
 pub use refusal::{Missing, Reason, Refusal, Unmapped};
+pub use system::CodeSystem;
 pub use table::{Code, Table, Unlisted};
 pub use verb::Verb;
 
-use compile::{Compiled, Tables};
+use bounds::Work;
+use compile::{Compiled, Tables, Trigger};
 use dialect::Dialects;
 use fault::Faults;
 use run::{Ran, Run};
@@ -92,6 +100,11 @@ impl Prepared {
         self.bundle.render()
     }
 
+    /// The Bundle, for who compares and questions it.
+    pub const fn bundle(&self) -> &Bundle {
+        &self.bundle
+    }
+
     /// Deliveries with the same key keep their order: all that is about one patient.
     pub fn ordering_key(&self) -> Option<Uuid> {
         self.jobs.first().map(|job| job.ordering_key).or(self.patient)
@@ -119,6 +132,8 @@ pub struct Map {
     pub version: u32,
     /// What it is for.
     pub title: String,
+    /// The file it stands in.
+    pub file: String,
     /// Who answers for it.
     pub owner: String,
     /// When somebody last went through it.
@@ -130,6 +145,7 @@ pub struct Map {
     spoken: Vec<Self>,
     compiled: Compiled,
     meta: Object,
+    fingerprint: Uuid,
 }
 
 impl Map {
@@ -143,6 +159,20 @@ impl Map {
         if self.dialect.is(dialect) { Some(self) } else { self.spoken.iter().find(|map| map.dialect.is(dialect)) }
     }
 
+    /// Whether somebody should have gone through it again by `today`.
+    pub fn is_overdue(&self, today: jiff::civil::Date) -> bool {
+        self.review_due < today
+    }
+
+    /// The same for the same text, and no other.
+    pub const fn fingerprint(&self) -> Uuid {
+        self.fingerprint
+    }
+
+    fn trigger_of(&self, kind: &MessageType<'_>) -> Option<&Trigger> {
+        self.compiled.triggers.iter().find(|trigger| trigger.on.iter().any(|on| on.fits(kind)))
+    }
+
     /// Translates a message, or says all that keeps it from being translated. Of an order message with several
     /// orders all are translated or none: half an order set is not what was ordered.
     pub fn prepare(&self, message: &Message<'_>, context: &Context<'_>) -> Result<Outcome, Refusal> {
@@ -153,30 +183,37 @@ impl Map {
             return self.spoken_in(context.dialect).ok_or_else(unknown)?.prepare(message, context);
         }
         let kind = message.message_type();
-        let Some(trigger) = self.compiled.triggers.iter().find(|trigger| trigger.on.iter().any(|on| on.fits(&kind)))
-        else {
+        let Some(trigger) = self.trigger_of(&kind) else {
             return Ok(Outcome::NotApplicable);
         };
+        if let Some(refusal) = bounds::too_large(message) {
+            return Err(refusal);
+        }
         let charset = message.charset(context.encoding);
-        let scopes = match trigger.by {
-            By::Order | By::EachOrder => Scope::of_orders(*message, &charset),
-            By::EachPatient => Scope::of_patients(*message, &charset),
-            By::Visit | By::Message => vec![Scope::of_message(*message, &charset)],
-        };
+        let scopes = scopes(trigger.by, message, &charset);
         let mut refusal = Refusal::default();
         if scopes.is_empty() {
             let from = vec!["ORC".into(), "OBR".into()];
             refusal.missing.push(Missing { what: "order".into(), from });
         }
         let mut prepared = Prepared { jobs: Vec::new(), bundle: Bundle::default(), patient: None };
+        let work = Work::default();
         for scope in scopes {
-            match Run::new(self, context, kind, scope).apply(trigger, &mut prepared.bundle) {
+            if prepared.jobs.len() > limits::MAP_ORDERS_MAX {
+                refusal.excessive.push(format!("orders (at most {})", limits::MAP_ORDERS_MAX).into());
+                break;
+            }
+            match Run::new(self, context, kind, scope, &work).apply(trigger, &mut prepared.bundle) {
                 Ok(Ran::NotApplicable) => {}
                 Ok(Ran::Job(job)) => prepared.add(job, &mut refusal),
                 Ok(Ran::Record(patient)) => prepared.patient = prepared.patient.or(patient),
                 Err(found) => refusal.merge(found),
             }
         }
+        if trigger.by.makes_job() && (!prepared.jobs.is_empty() || !refusal.is_empty()) {
+            refusal.merge(bounds::who(message, &kind));
+        }
+        refusal.merge(bounds::output(&prepared.bundle));
         if !refusal.is_empty() {
             return Err(refusal);
         }
@@ -191,6 +228,7 @@ impl Map {
             name: self.name.clone(),
             version: self.version,
             title: self.title.clone(),
+            file: self.file.clone(),
             owner: self.owner.clone(),
             reviewed_on: self.reviewed_on,
             review_due: self.review_due,
@@ -198,7 +236,17 @@ impl Map {
             spoken: Vec::new(),
             compiled,
             meta: self.meta.clone(),
+            fingerprint: self.fingerprint,
         }
+    }
+}
+
+/// The events of a message, each of which the map is applied to.
+fn scopes<'m>(by: By, message: &Message<'m>, charset: &'m Charset) -> Vec<Scope<'m>> {
+    match by {
+        By::Order | By::EachOrder => Scope::of_orders(*message, charset),
+        By::EachPatient => Scope::of_patients(*message, charset),
+        By::Visit | By::Message => vec![Scope::of_message(*message, charset)],
     }
 }
 
@@ -241,6 +289,12 @@ impl Registry {
         let mut faults = Vec::new();
         let is_table = |text: &str| text.lines().any(|line| line.trim_start().starts_with("[table."));
         let mut tables = Tables::new();
+        for (file, text) in BUILTIN.iter().chain(sources).filter(|(_, text)| text.len() > limits::MAP_BYTES_MAX) {
+            Faults { file, text, found: &mut faults }.add(
+                limits::MAP_BYTES_MAX..text.len(),
+                format!("the file has more than {} KiB; is it a map?", limits::MAP_BYTES_MAX >> 10),
+            );
+        }
         for group in [BUILTIN, sources] {
             let mut added = Tables::new();
             for (file, text) in group.iter().filter(|(_, text)| is_table(text)) {
@@ -264,8 +318,54 @@ impl Registry {
         if faults.is_empty() {
             translate(&read, &tables, &dialects, &mut maps, &mut faults);
         }
+        for (what, count, limit) in
+            [("maps", maps.len(), limits::MAPS_MAX), ("tables", tables.len(), limits::TABLES_MAX)]
+        {
+            if count > limit {
+                let fault = format!("a site has at most {limit} {what}; there are {count}");
+                Faults { file: "the folder of maps", text: "", found: &mut faults }.add(0..0, fault);
+            }
+        }
         let maps = maps.into_iter().map(|(key, map)| (key, Arc::new(map))).collect();
         if faults.is_empty() { Ok(Self { maps, dialects, tables }) } else { Err(faults) }
+    }
+
+    /// These maps and those of `newer` that are not here yet, with the tables of `newer`. What runs stays as it is until
+    /// the next start, so that what was decided with it is made of it: a map of `newer` that has the name and version of
+    /// one that is here and says something else is a fault, and those are returned by name.
+    ///
+    /// # Errors
+    /// The maps that were changed without a new version.
+    pub fn extended(&self, newer: Self) -> Result<Self, Vec<String>> {
+        let differs = |map: &&Arc<Map>| {
+            let running = self.get(&map.name, map.version);
+            running.is_some_and(|running| running.fingerprint != map.fingerprint)
+        };
+        let changed: Vec<String> = newer.maps().filter(differs).map(|map| map.id()).collect();
+        if !changed.is_empty() {
+            return Err(changed);
+        }
+        let mut maps = newer.maps;
+        maps.extend(self.maps.iter().map(|(key, map)| (key.clone(), Arc::clone(map))));
+        Ok(Self { maps, dialects: newer.dialects, tables: newer.tables })
+    }
+
+    /// All words of tables and maps: what a message has in common with them says nothing about a patient.
+    pub fn words(&self) -> std::collections::BTreeSet<String> {
+        let mut words = std::collections::BTreeSet::new();
+        for table in self.tables.values() {
+            words.extend(table.words().map(str::to_owned));
+        }
+        for map in self.maps.values() {
+            words.insert(map.id());
+            words.extend(map.compiled.words());
+        }
+        words
+    }
+
+    /// All tables, by name.
+    pub fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {
+        self.tables.values()
     }
 
     /// The map with this name and version.
@@ -349,6 +449,16 @@ fn add_map(
         }
     };
     let (reviewed_on, review_due) = (date(&map.reviewed_on), date(&map.review_due));
+    for (key, value) in [("title", &map.title), ("owner", &map.owner)] {
+        if value.trim().is_empty() {
+            faults.add(map.map.span(), format!("`{key}` is empty; say it, or nobody answers for the map"));
+        }
+    }
+    if let (Some(reviewed_on), Some(review_due)) = (&reviewed_on, &review_due)
+        && review_due <= reviewed_on
+    {
+        faults.add(map.review_due.span(), "the next review is due after the last one");
+    }
     let (name, version, title, owner) = (map.map.get_ref().clone(), map.version, map.title.clone(), map.owner.clone());
     if maps.contains_key(&(name.clone(), version)) {
         faults.add(map.map.span(), format!("{name}@{version} is defined twice; a change needs a new version"));
@@ -363,8 +473,24 @@ fn add_map(
     let (reviewed_on, review_due, dialect) = (reviewed_on?, review_due?, Arc::clone(dialect));
     let meta = run::map_tag(&format!("{name}@{version}"));
     let key = (name.clone(), version);
-    let spoken = Vec::new();
-    maps.insert(key, Map { name, version, title, owner, reviewed_on, review_due, dialect, spoken, compiled, meta });
+    let (file, fingerprint) = (faults.file.to_owned(), ids::derive("map-text", &[faults.text.as_bytes()]));
+    maps.insert(
+        key,
+        Map {
+            name,
+            version,
+            title,
+            file,
+            owner,
+            reviewed_on,
+            review_due,
+            dialect,
+            spoken: Vec::new(),
+            compiled,
+            meta,
+            fingerprint,
+        },
+    );
     Some(map)
 }
 

@@ -56,6 +56,8 @@ pub struct Known<'a> {
     pub profiles: &'a [(&'a str, u32)],
     /// Dialects that are installed: name and version.
     pub dialects: &'a [(&'a str, u32)],
+    /// Maps whose review is overdue: name, version, and by how many days.
+    pub overdue: &'a [(&'a str, u32, i64)],
     /// The time of the check: accepted risks end.
     pub now: Timestamp,
 }

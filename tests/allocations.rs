@@ -30,8 +30,9 @@ struct Link {
 impl Link {
     fn new() -> Self {
         let files = [("site.toml".to_owned(), SITE.to_owned())];
-        let checked = settings::read(&files, &Known { maps: &[], profiles: &[], dialects: &[], now: Timestamp(0) })
-            .unwrap_or_else(|faults| panic!("{faults}"));
+        let checked =
+            settings::read(&files, &Known { maps: &[], profiles: &[], dialects: &[], overdue: &[], now: Timestamp(0) })
+                .unwrap_or_else(|faults| panic!("{faults}"));
         let registry = Registry::builtin().unwrap_or_else(|faults| panic!("{faults:?}"));
         Self { flows: Flows::new(&checked.settings, Arc::new(registry)), index: Index::new() }
     }

@@ -10,7 +10,7 @@ use std::{fs, path::Path, sync::LazyLock};
 
 use gurney::{
     hl7::Index,
-    mapping::{Context, Map, Outcome, Reason, Refusal, Registry},
+    mapping::{Context, Map, Outcome, Reason, Refusal, Registry, STANDARD},
     sim::platform::Store,
     units::Timestamp,
 };
@@ -40,6 +40,7 @@ fn prepare(raw: &[u8]) -> (&'static str, Result<Option<Vec<u8>>, Refusal>) {
         encoding: None,
         received_at: Timestamp(1_795_184_400_123),
         source_hash: digest.as_ref().try_into().unwrap(),
+        dialect: STANDARD,
     };
     let mut found = None;
     for map in maps() {

@@ -33,6 +33,7 @@ fn load(text: &str) -> Result<(), Faults> {
         maps: &[("transport", 1)],
         profiles: &[("lenient", 1)],
         dialects: &[("standard", 1)],
+        overdue: &[],
         now: Timestamp(1_772_000_000_000),
     };
     let files = [("gurney.toml".to_owned(), text.to_owned())];

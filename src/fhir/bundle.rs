@@ -2,7 +2,10 @@
 //!
 //! Every entry has a full URL and a request. A resource that is already in the Bundle is not added twice.
 
-use super::node::{Node, Object, Text};
+use super::{
+    leaves::{Leaf, entry_leaves, weight},
+    node::{Node, Object, Text},
+};
 
 /// What a transaction does with an entry.
 #[derive(Clone, Debug)]
@@ -66,6 +69,16 @@ impl Bundle {
         let entry = Object::new().with("fullUrl", full_url.clone()).with("resource", resource).with("request", request);
         self.full_urls.push(full_url);
         self.entries.push(Node::from(entry));
+    }
+
+    /// Every value, with its place.
+    pub fn leaves(&self) -> Vec<Leaf> {
+        entry_leaves(&self.entries)
+    }
+
+    /// About how many bytes it has.
+    pub fn weight(&self) -> usize {
+        self.entries.iter().map(weight).sum()
     }
 
     /// The Bundle as compact JSON.

@@ -140,6 +140,11 @@ impl Object {
         self.0.iter().find(|(key, _)| key.as_str() == name).map(|(_, node)| node)
     }
 
+    /// The members, in order.
+    pub fn members(&self) -> impl Iterator<Item = (&str, &Node)> {
+        self.0.iter().map(|(key, node)| (key.as_str(), node))
+    }
+
     /// Sets a member in place of an earlier one; an empty value changes nothing.
     pub fn set(&mut self, name: impl Into<Text>, value: impl Into<Node>) {
         let (name, value) = (name.into(), value.into());

@@ -9,6 +9,7 @@ use super::{
     Fault, Route, RouteVerdict, Understood,
     acknowledge::Manners,
     continuation::{held, part_of},
+    maps::InUse,
     understood::short_hash,
 };
 use crate::{
@@ -17,8 +18,8 @@ use crate::{
         continuation::{place, unfold},
         profile::{Findings, Level, Profile, Profiles, Rule, validate},
     },
-    mapping::{self, Map, Refusal, Registry, STANDARD},
-    settings::{AckAfter, Content, DialectRef, Flow, Link, Mapping, Settings, Unrouted},
+    mapping::{self, Refusal, Registry, STANDARD},
+    settings::{AckAfter, Content, DialectRef, Flow, Link, Settings, Unrouted},
     units::Timestamp,
 };
 
@@ -33,9 +34,8 @@ pub struct Flows {
     dialects: Vec<DialectRef>,
     pub(super) contents: Vec<Content>,
     frames: Vec<usize>,
-    maps: Vec<Option<Arc<Map>>>,
+    pub(super) in_use: Arc<InUse>,
     profiles: Vec<Option<Arc<Profile>>>,
-    registry: Arc<Registry>,
     site: String,
     utc: TimeZone,
 }
@@ -60,10 +60,9 @@ impl Flows {
             flows: settings.flows.clone(),
             by_link: (0..settings.links.len()).map(of_link).collect(),
             manners: settings.links.iter().enumerate().map(manners).collect(),
-            maps: settings.flows.iter().map(|flow| map_of(&registry, &flow.mapping)).collect(),
             dialects: settings.links.iter().map(|link| link.dialect.clone()).collect(),
+            in_use: Arc::new(InUse::new(registry, settings.flows.iter().map(|flow| &flow.mapping))),
             profiles: vec![None; settings.links.len()],
-            registry,
             site: settings.site.clone(),
             utc: TimeZone::UTC,
             contents: settings.links.iter().map(|link| link.content).collect(),
@@ -94,6 +93,11 @@ impl Flows {
         self.flows.get(index)
     }
 
+    /// All flows, as the settings have them.
+    pub fn all(&self) -> &[Flow] {
+        &self.flows
+    }
+
     /// The zone of a link's times.
     pub fn zone(&self, link: usize) -> TimeZone {
         self.zones.get(link).cloned().unwrap_or(TimeZone::UTC)
@@ -118,19 +122,13 @@ impl Flows {
         received_at: Timestamp,
         content_hash: [u8; 32],
     ) -> Option<Vec<u8>> {
-        let (name, version) = mapping.rsplit_once('@')?;
-        let map = self.registry.get(name, version.parse().ok()?)?;
-        let text = Text::of(raw, link.and_then(|link| self.charset(link)));
-        let mut index = Index::default();
-        let unfolded = unfolded(text.bytes(), &mut index).ok()?;
-        let context = self.context(link, text.configured(), received_at, content_hash);
-        match map.prepare(&index.message(&unfolded), &context) {
+        match self.translated(&*self.map(mapping)?, link, raw, received_at, content_hash)? {
             Ok(mapping::Outcome::Send(prepared)) => Some(prepared.render()),
             Ok(mapping::Outcome::NotApplicable) | Err(_) => None,
         }
     }
 
-    fn context(
+    pub(super) fn context(
         &self,
         link: Option<usize>,
         encoding: Option<Encoding>,
@@ -160,6 +158,8 @@ impl Flows {
             sequence: None,
             ack_after: AckAfter::Stored,
             later: None,
+            map_changes: self.map_changes(),
+            unmapped: Vec::new(),
         };
         match self.content(link) {
             Content::Hl7 => self.understand_hl7(link, raw, index, &mut understood),
@@ -222,8 +222,11 @@ impl Flows {
         } else {
             understood.findings = self.findings(link, message);
             understood.findings.as_ref().and_then(unfit).map_or(Ok(()), Err)?;
-            let verdict = |flow| Route { flow, verdict: self.verdict(flow, message, encoding, understood) };
+            let mut unmapped = Vec::new();
+            let verdict =
+                |flow| Route { flow, verdict: self.verdict(flow, message, encoding, understood, &mut unmapped) };
             understood.routes = self.takers(link, message).map(verdict).collect();
+            understood.unmapped = unmapped;
         }
         match manners {
             Some(manners) if understood.routes.is_empty() && manners.answering.unrouted == Unrouted::Reject => {
@@ -272,20 +275,24 @@ impl Flows {
         message: &Message<'_>,
         encoding: Option<Encoding>,
         understood: &Understood,
+        unmapped: &mut Vec<(usize, Arc<str>)>,
     ) -> RouteVerdict {
         let deliver = RouteVerdict::Deliver { ordering_key: ordering_key(message, understood.link) };
-        let Some(Some(map)) = self.maps.get(flow) else { return deliver };
+        let Some(map) = self.map_of(flow) else { return deliver };
         let context = self.context(Some(understood.link), encoding, understood.received_at, understood.content_hash);
         match map.prepare(message, &context) {
             Ok(mapping::Outcome::Send(_)) => deliver,
             Ok(mapping::Outcome::NotApplicable) => RouteVerdict::NotApplicable,
-            Err(refusal) => refused(&refusal),
+            Err(refusal) => {
+                unmapped.extend(refusal.unmapped.iter().map(|code| (flow, Arc::clone(&code.table))));
+                refused(&refusal)
+            }
         }
     }
 }
 
 /// A message as it is read, and its index: cut segments (ADD) in one piece.
-fn unfolded<'a>(bytes: &'a [u8], index: &mut Index) -> Result<Cow<'a, [u8]>, ParseError> {
+pub(super) fn unfolded<'a>(bytes: &'a [u8], index: &mut Index) -> Result<Cow<'a, [u8]>, ParseError> {
     index.parse(bytes)?;
     let message = index.message(bytes);
     if index.findings().addenda == 0 || place(&message).is_some() {
@@ -356,13 +363,6 @@ fn refused(refusal: &Refusal) -> RouteVerdict {
         RouteVerdict::Hold { reason, detail }
     } else {
         RouteVerdict::Quarantine { reason, detail }
-    }
-}
-
-fn map_of(registry: &Registry, mapping: &Mapping) -> Option<Arc<Map>> {
-    match mapping {
-        Mapping::Raw => None,
-        Mapping::Map { name, version } => registry.get(name, *version).cloned(),
     }
 }
 

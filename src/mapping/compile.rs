@@ -14,8 +14,9 @@ use super::{
 };
 use crate::{
     event::Element,
-    fhir::{Node, Object, Text, coding, concept},
+    fhir::{Leaf, Node, Object, Text, coding, concept, leaves_of},
     hl7::{MessageType, Path},
+    units::limits,
 };
 
 pub(super) type Tables = BTreeMap<Arc<str>, Arc<Table>>;
@@ -34,8 +35,22 @@ pub(super) struct Compiled {
     pub(super) resources: Vec<Resource>,
 }
 
+impl Compiled {
+    /// What its rows write whatever a message says, and what its resources are called.
+    pub(super) fn words(&self) -> Vec<String> {
+        let constants = |row: &Row| -> Vec<Leaf> {
+            row.constants.0.iter().flat_map(|(_, node)| leaves_of(node, "")).filter(|leaf| leaf.is_open).collect()
+        };
+        let rows = self.resources.iter().flat_map(|resource| &resource.rows);
+        let written = rows.flat_map(constants).map(|leaf| leaf.value);
+        self.resources.iter().map(|resource| resource.kind.to_string()).chain(written).collect()
+    }
+}
+
 /// Which messages do what.
 pub(super) struct Trigger {
+    /// Where it stands in its file.
+    pub(super) line: usize,
     pub(super) on: Vec<Kind>,
     pub(super) by: By,
     pub(super) only: Option<(Vec<Source>, Arc<str>)>,
@@ -70,6 +85,8 @@ pub(super) struct Need {
 
 /// A resource of the Bundle.
 pub(super) struct Resource {
+    /// Where it stands in its file.
+    pub(super) line: usize,
     pub(super) name: Arc<str>,
     pub(super) kind: Arc<str>,
     pub(super) key: Key,
@@ -114,6 +131,8 @@ impl When {
 
 /// One translation.
 pub(super) struct Row {
+    /// Where it stands in its file.
+    pub(super) line: usize,
     pub(super) to: Target,
     /// What reports call the value: its label, its table, or its element.
     pub(super) what: Arc<str>,
@@ -185,6 +204,9 @@ impl Target {
                 return Err(format!("`{text}`: expected elements such as `period.start`, `name[]` or `agent[0].who`"));
             }
             steps.push(Step { name: Text::from(&Arc::from(name)), first_of_list });
+            if steps.len() > limits::MAP_DEPTH_MAX {
+                return Err(format!("an element may lie at most {} deep", limits::MAP_DEPTH_MAX));
+            }
         }
         match steps.pop() {
             Some(last) if !last.first_of_list => Ok(Self { steps, last: last.name, appends }),
@@ -194,6 +216,34 @@ impl Target {
 
     pub(super) fn element(&self) -> &str {
         self.steps.first().map_or(&self.last, |step| &step.name).as_str()
+    }
+
+    /// The path of the element that the next node becomes.
+    pub(super) fn path(&self, resource: &Object) -> String {
+        let mut path = String::new();
+        let mut at = Some(resource);
+        for step in &self.steps {
+            path.push_str(step.name.as_str());
+            let inner = at.and_then(|object| object.get(step.name.as_str()));
+            at = match inner {
+                Some(Node::Object(object)) => Some(object),
+                Some(Node::List(items)) => items.first().and_then(|item| match item {
+                    Node::Object(object) => Some(object),
+                    _ => None,
+                }),
+                _ => None,
+            };
+            path.push_str(if step.first_of_list { "[0]." } else { "." });
+        }
+        path.push_str(self.last.as_str());
+        if self.appends {
+            let length = match at.and_then(|object| object.get(self.last.as_str())) {
+                Some(Node::List(items)) => items.len(),
+                _ => 0,
+            };
+            path.push_str(&format!("[{length}]"));
+        }
+        path
     }
 
     /// Writes `node` into `resource`.
@@ -220,6 +270,7 @@ impl Target {
 
 /// Resolves a map for the senders of a dialect. Faults are noted; a map with faults is not to be used.
 pub(super) fn compile(text: &MapText, tables: &Tables, dialect: &Dialect, faults: &mut Faults<'_>) -> Option<Compiled> {
+    check_size(text, faults);
     let mut compiler = Compiler { tables, dialect, faults, names: names(&text.resource) };
     let Some(used) = &text.tables else {
         compiler.faults.add(text.map.span(), "a map needs `tables`, or to include one that has them");
@@ -248,6 +299,34 @@ pub(super) fn compile(text: &MapText, tables: &Tables, dialect: &Dialect, faults
         needs,
         resources,
     })
+}
+
+/// A map has no loops: what bounds its work is how much of it there is.
+fn check_size(text: &MapText, faults: &mut Faults<'_>) {
+    let parts = [
+        (
+            "triggers",
+            text.trigger.len(),
+            text.trigger.get(limits::MAP_PARTS_MAX).and_then(|trigger| trigger.on.first()),
+        ),
+        (
+            "needs",
+            text.need.len(),
+            text.need.get(limits::MAP_PARTS_MAX).and_then(|need| need.any_of.first()).and_then(|group| group.first()),
+        ),
+        ("resources", text.resource.len(), text.resource.get(limits::MAP_PARTS_MAX).map(|resource| &resource.name)),
+    ];
+    for (what, count, beyond) in parts {
+        if count > limits::MAP_PARTS_MAX {
+            let span = beyond.unwrap_or(&text.map).span();
+            faults.add(span, format!("a map has at most {} {what}; this one has {count}", limits::MAP_PARTS_MAX));
+        }
+    }
+    let mut rows = text.resource.iter().flat_map(|resource| &resource.row);
+    if let Some(beyond) = rows.nth(limits::MAP_ROWS_MAX) {
+        let count = limits::MAP_ROWS_MAX + 1 + rows.count();
+        faults.add(beyond.span(), format!("a map has at most {} rows; this one has {count}", limits::MAP_ROWS_MAX));
+    }
 }
 
 fn names(resources: &[ResourceText]) -> Vec<Arc<str>> {
@@ -339,7 +418,8 @@ impl Compiler<'_, '_> {
             return None;
         }
         let on = kinds(&text.on);
-        Some(Trigger { on, by: text.by, only, verb_from, verb_always })
+        let line = text.on.first().map_or(0, |word| self.faults.line(&word.span()));
+        Some(Trigger { line, on, by: text.by, only, verb_from, verb_always })
     }
 
     fn need(&mut self, text: &NeedText) -> Need {
@@ -380,6 +460,7 @@ impl Compiler<'_, '_> {
         let rows: Vec<Row> =
             text.row.iter().filter_map(|row| self.row(row.get_ref(), create.or(put), row.span())).collect();
         Some(Resource {
+            line: self.faults.line(&text.name.span()),
             name: text.name.get_ref().as_str().into(),
             kind: kind.as_str().into(),
             key: *key.get_ref(),
@@ -422,8 +503,14 @@ impl Compiler<'_, '_> {
             None => None,
         };
         let via = text.via.as_ref().map(|via| via.get_ref().as_str());
+        for list in [&text.from, &text.otherwise, &text.until, &text.refer] {
+            if let Some(beyond) = list.get(limits::ROW_SOURCES_MAX) {
+                self.faults.add(beyond.span(), format!("a row has at most {} of these", limits::ROW_SOURCES_MAX));
+            }
+        }
         let at_most = self.row_sources(text.at_most.as_slice(), None, table.as_deref());
         let row = Row {
+            line: self.faults.line(&text.to.span()),
             what: what(text, &to),
             with: text.with,
             from: self.row_sources(&text.from, via, table.as_deref()),
@@ -454,7 +541,7 @@ impl Compiler<'_, '_> {
         if self.faults.found.len() == noted && row.from.is_empty() == text.from.is_empty() {
             let unmeant = self.unmeant(text, via);
             match (row.with.accepts(&row), unmeant) {
-                (Err(fault), Some((word, source))) if !self.dialect.is_standard() => self.blame(word, &source, fault),
+                (Err(fault), Some((word, source))) if !self.dialect.is(STANDARD) => self.blame(word, &source, fault),
                 (Err(fault), _) => self.faults.add(span, fault),
                 (Ok(()), Some((word, source))) if row.rising => {
                     self.blame(word, &source, "expected `via table.column`".to_owned());

@@ -43,6 +43,11 @@ impl Faults<'_> {
         let (line, column) = self.place(&span);
         self.found.push(MapFault { file: self.file.to_owned(), line, column, text: text.into() });
     }
+
+    /// The line at which `span` begins, from 1.
+    pub(super) fn line(&self, span: &Range<usize>) -> usize {
+        self.text.get(..span.start).unwrap_or(self.text).matches('\n').count() + 1
+    }
 }
 
 /// `; did you mean …?` where one of `known` is near `word`: at most a third of its letters differ.

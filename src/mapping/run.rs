@@ -9,7 +9,9 @@ use uuid::Uuid;
 
 use super::{
     Context, JobIntent, Map,
+    bounds::Work,
     compile::{Row, Trigger},
+    explain::{Silent, Trace},
     identity::{BASE, Identity, JobParts},
     place,
     refusal::{Missing, Refusal},
@@ -23,6 +25,7 @@ use crate::{
     fhir::{Bundle, Object, Text, coding},
     hl7::{MessageType, Path},
     ids,
+    units::limits,
 };
 
 mod attachments;
@@ -61,6 +64,9 @@ pub(super) struct Run<'r, 'm> {
     unlisted: Option<Unlisted>,
     space: &'r str,
     refusal: Refusal,
+    work: &'r Work,
+    /// Notes for who asks why; none while messages pass.
+    pub(super) trace: Option<Trace>,
 }
 
 /// A resource that will be in the Bundle.
@@ -78,7 +84,13 @@ enum Found {
 }
 
 impl<'r, 'm> Run<'r, 'm> {
-    pub(super) fn new(map: &'r Map, context: &'r Context<'r>, kind: MessageType<'m>, scope: Scope<'m>) -> Self {
+    pub(super) fn new(
+        map: &'r Map,
+        context: &'r Context<'r>,
+        kind: MessageType<'m>,
+        scope: Scope<'m>,
+        work: &'r Work,
+    ) -> Self {
         let facility =
             event::facility(&scope).map_or(Cow::Borrowed(""), |authority| authority.name().to_owned().into());
         let questions = std::iter::once(&map.compiled.question).chain(map.dialect.questions());
@@ -97,28 +109,45 @@ impl<'r, 'm> Run<'r, 'm> {
             unlisted: None,
             space: "",
             refusal: Refusal::default(),
+            work,
+            trace: None,
         }
     }
 
     /// Translates the event into `bundle`. The job is given even where the event is refused.
     pub(super) fn apply(mut self, trigger: &Trigger, bundle: &mut Bundle) -> Result<Ran, Refusal> {
-        match self.decide(trigger) {
+        self.go(trigger, bundle)
+    }
+
+    /// As [`Self::apply`]; what was noted on the way stays.
+    pub(super) fn go(&mut self, trigger: &Trigger, bundle: &mut Bundle) -> Result<Ran, Refusal> {
+        let decided = self.decide(trigger);
+        if let Some(trace) = &mut self.trace {
+            trace.decided();
+        }
+        match decided {
             Some(Verb::Ignore) => return Ok(Ran::NotApplicable),
             Some(verb) => self.verb = verb,
-            None => return Err(self.refusal),
+            None => return Err(self.refused()),
         }
         let job = match trigger.by {
             By::Order | By::Visit => self.job_id(trigger.by),
             By::Message | By::EachPatient | By::EachOrder => Some(self.record_id()),
         };
         let Some(job) = job else {
-            return Err(self.refusal);
+            return Err(self.refused());
         };
         self.job = job;
         self.check_needs();
+        self.check_birth();
         let resources = &self.map.compiled.resources;
         for resource in resources {
             let found = self.find_all(resource);
+            if let Some(trace) = &mut self.trace {
+                let is_for = resource.create.has(self.verb) || resource.put.has(self.verb);
+                let silent = if is_for { Silent::NoResource } else { Silent::OtherVerb };
+                trace.resource(resource, found.is_empty().then_some(silent));
+            }
             self.present.push(found);
         }
         let mut written = Vec::new();
@@ -126,10 +155,12 @@ impl<'r, 'm> Run<'r, 'm> {
             written.push((place, self.write_all(place, resource)));
         }
         if self.verb == Verb::Cancel {
-            self.refusal = Refusal { missing: self.refusal.missing, ..Refusal::default() };
+            let found = std::mem::take(&mut self.refusal);
+            self.refusal = Refusal { missing: found.missing, ..Refusal::default() };
         }
+        self.refusal.excessive.extend(self.work.broken());
         if !self.refusal.is_empty() {
-            return Err(self.refusal);
+            return Err(self.refused());
         }
         let ran = match trigger.by {
             By::Order | By::Visit => Ran::Job(self.intent()),
@@ -139,6 +170,19 @@ impl<'r, 'm> Run<'r, 'm> {
             self.add_all(place, objects, bundle);
         }
         Ok(ran)
+    }
+
+    fn refused(&mut self) -> Refusal {
+        let mut refusal = std::mem::take(&mut self.refusal);
+        let broken = self.work.broken().into_iter().filter(|what| !refusal.excessive.contains(what));
+        let broken: Vec<_> = broken.collect();
+        refusal.excessive.extend(broken);
+        refusal
+    }
+
+    /// What the event was found to do; nothing where that could not be told.
+    pub(super) fn decided(&self) -> Option<Verb> {
+        (self.verb != Verb::Ignore || self.refusal.is_empty()).then_some(self.verb)
     }
 
     // ------------------------------------------------------------ what the event does
@@ -261,12 +305,38 @@ impl<'r, 'm> Run<'r, 'm> {
         }
     }
 
+    /// Nobody is born after what the message tells, a day for zones and slow clerks apart. By the message's own time: a box
+    /// whose clock is wrong must not hold everything.
+    fn check_birth(&mut self) {
+        let Some(patient) = self.scope.segment("PID") else { return };
+        let Some(born) = event::part(&patient.field(7).repetition(1), 1, self.scope.charset()) else { return };
+        let born = event::When::read_to(&born, "", self.context.zone).and_then(|when| when.instant());
+        let told = event::time(&self.scope, self.context.zone).and_then(|when| when.instant());
+        if born.zip(told).is_some_and(|(born, told)| born.0 > told.0.saturating_add(24 * 3600 * 1000)) {
+            self.refusal.contradictory.push(("PID-7".into(), "the time of the event".into()));
+        }
+    }
+
     // ------------------------------------------------------------ places in the message
 
     /// All values at a source.
     fn parts(&self, source: &Source) -> Vec<Part<'m>> {
+        if self.work.is_over() {
+            return Vec::new();
+        }
+        let at_most = limits::MAP_REPETITIONS_MAX + 1;
         let questions = Some(&self.map.compiled.question);
-        source.parts(&|path| self.parts_at(path), self.scope.charset(), &self.answers, questions)
+        let at = |path: &Path| self.parts_at(path, at_most);
+        let mut parts = source.parts(&at, self.scope.charset(), &self.answers, questions);
+        if parts.len() >= at_most {
+            self.work.exceed(format!("values at {} (at most {})", source.shown, limits::MAP_REPETITIONS_MAX));
+            parts.truncate(limits::MAP_REPETITIONS_MAX);
+        }
+        self.work.spend(1 + parts.len());
+        if let Some(trace) = &self.trace {
+            trace.look(source, parts.len());
+        }
+        parts
     }
 
     // ------------------------------------------------------------ faults

@@ -1,11 +1,11 @@
 //! Tables, pragmas and migrations.
 //!
 //! ```text
-//! meta      key, value                     application facts: clean-stop flag, highest numbers whose rows may be gone
+//! meta      key, value                     application facts: clean-stop flag, highest numbers whose rows may be gone, maps in use
 //! name      id, kind, name                 links, flows, destinations, mappings, endpoints: small numbers for names
 //! journal   id, link, received_at, kind, fingerprint, verdict, first_outbox, content_hash, raw
 //! outbox    (destination, priority, id), journal, flow, mapping, ordering_key, enqueued_at
-//! receipt   id (= outbox id), journal, flow, destination, finished_at, attempts, status, endpoint
+//! receipt   id (= outbox id), journal, flow, destination, finished_at, attempts, status, endpoint, mapping
 //! aside     id, kind, journal, flow, destination, mapping, priority, ordering_key, at, reason, detail, response
 //! scrap     id, link, at, cause, count, bytes       bytes on a link that were not a message
 //! tally     (flow, outcome), n             INV-02 in rows
@@ -25,7 +25,7 @@ use rusqlite::{Connection, Transaction};
 use super::Error;
 
 /// Schema version of this build.
-pub const SCHEMA_VERSION: i64 = 2;
+pub const SCHEMA_VERSION: i64 = 3;
 
 /// "GRNY".
 pub(super) const APPLICATION_ID: i64 = 0x4752_4E59;
@@ -119,6 +119,9 @@ CREATE TABLE part (journal INTEGER PRIMARY KEY, link INTEGER NOT NULL, family IN
 CREATE INDEX part_waiting ON part (link, family, next) WHERE whole IS NULL;
 ";
 
+/// Since version 3: the version of the map that a delivery was made with; receipts from before do not say.
+const RECEIPT_MAPPING: &str = "ALTER TABLE receipt ADD COLUMN mapping INTEGER;";
+
 /// Pragmas of every connection, right after the key.
 pub(super) const PRAGMAS: &str = "
 PRAGMA cipher_memory_security = OFF;
@@ -164,6 +167,7 @@ fn up(step: &Transaction<'_>, from: i64) -> Result<(), rusqlite::Error> {
             step.execute_batch(SEQUENCE_TABLES)?;
             step.execute_batch(PART_TABLE)
         }
+        2 => step.execute_batch(RECEIPT_MAPPING),
         _ => Ok(()),
     }
 }

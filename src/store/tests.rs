@@ -123,6 +123,8 @@ fn message(control: i64, content: u8, flows: &[usize]) -> Understood {
         sequence: None,
         ack_after: AckAfter::Stored,
         later: None,
+        map_changes: 0,
+        unmapped: Vec::new(),
     }
 }
 

@@ -30,6 +30,7 @@ fn reads_the_messages_of_a_link_by_its_dialect() {
         maps: &[("transport", 1)],
         profiles: &[],
         dialects: &[("standard", 1), ("harbor", 1)],
+        overdue: &[],
         now: Timestamp(1_795_348_800_000),
     };
     let settings = read(&[("gurney.toml".to_owned(), text)], &known).unwrap_or_else(|faults| panic!("{faults}"));

@@ -48,11 +48,11 @@ impl<'r, 'm> Run<'r, 'm> {
         end
     }
 
-    /// All values at a path, in the group that is looked at where it has such segments.
-    pub(super) fn parts_at(&self, path: &Path) -> Vec<Part<'m>> {
+    /// The values at a path, at most so many, in the group that is looked at where it has such segments.
+    pub(super) fn parts_at(&self, path: &Path, at_most: usize) -> Vec<Part<'m>> {
         match self.focused(path) {
-            Some(segments) => segments.flat_map(|segment| Scope::parts_in(segment, path)).collect(),
-            None => self.scope.parts(path).collect(),
+            Some(segments) => segments.flat_map(|segment| Scope::parts_in(segment, path)).take(at_most).collect(),
+            None => self.scope.parts(path).take(at_most).collect(),
         }
     }
 

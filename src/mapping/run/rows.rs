@@ -11,6 +11,7 @@ use crate::{
     fhir::{self, Bundle, Node, Object, Request, Text, clean, concept},
     mapping::{
         compile::{Resource, Row},
+        explain::Silent,
         identity::Identity,
         place,
         shape::{self, Shape},
@@ -54,7 +55,13 @@ impl<'r, 'm> Run<'r, 'm> {
             object.set("meta", self.map.meta.clone());
         }
         for row in &resource.rows {
-            for node in self.evaluate(row) {
+            let nodes = self.evaluate(row);
+            if let Some(inactive) = self.trace.is_some().then(|| self.inactive(row))
+                && let Some(trace) = &mut self.trace
+            {
+                trace.row(resource, row, &row.to.path(&object), &nodes, inactive);
+            }
+            for node in nodes {
                 match (row.with, node) {
                     (Shape::Value, Node::Object(choice)) => object.absorb(choice),
                     (_, node) => row.to.write(&mut object, node),
@@ -105,9 +112,18 @@ impl<'r, 'm> Run<'r, 'm> {
         }
     }
 
+    /// Why a row is not asked.
+    fn inactive(&self, row: &Row) -> Option<Silent> {
+        if !row.verbs.has(self.verb) {
+            return Some(Silent::OtherVerb);
+        }
+        let fits = row.on.is_empty() || row.on.iter().any(|kind| kind.fits(&self.kind));
+        (!fits).then_some(Silent::OtherType)
+    }
+
     /// What a row writes: at most one node unless it appends.
     fn evaluate(&mut self, row: &'r Row) -> Vec<Node> {
-        if !row.verbs.has(self.verb) || !(row.on.is_empty() || row.on.iter().any(|kind| kind.fits(&self.kind))) {
+        if self.inactive(row).is_some() {
             return Vec::new();
         }
         if row.each.is_empty() {
