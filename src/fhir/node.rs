@@ -145,6 +145,11 @@ impl Object {
         self.0.iter().map(|(key, node)| (key.as_str(), node))
     }
 
+    /// Whether a member is this text.
+    pub fn has(&self, name: &str, text: &str) -> bool {
+        matches!(self.get(name), Some(Node::Text(found)) if found.as_str() == text)
+    }
+
     /// Sets a member in place of an earlier one; an empty value changes nothing.
     pub fn set(&mut self, name: impl Into<Text>, value: impl Into<Node>) {
         let (name, value) = (name.into(), value.into());

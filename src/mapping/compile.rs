@@ -629,7 +629,7 @@ impl Compiler<'_, '_> {
                 self.note(word.span(), flag).map(Node::Flag)
             }
             Shape::Coding => self.code(word, table).map(Node::from),
-            Shape::Concept => Some(concept(vec![self.code(word, table)?], None).into()),
+            Shape::Concept | Shape::ConceptOnly => Some(concept(vec![self.code(word, table)?], None).into()),
             _ => self.note(word.span(), Err("`value` goes with code, boolean, coding or concept".to_owned())),
         }
     }

@@ -21,6 +21,8 @@ pub(super) enum Shape {
     Coding,
     /// A CodeableConcept: the meaning, the original coding and its words; nothing where the code makes no statement.
     Concept,
+    /// A CodeableConcept of the meaning alone, where R4 allows no other codes.
+    ConceptOnly,
     /// As `concept`, but the original coding even where the code makes no statement.
     ConceptKept,
     /// The label as CodeableConcept where the meaning is `yes`; kept codes in words.
@@ -113,7 +115,9 @@ impl Shape {
             Self::Parts => needs(!row.parts.is_empty(), "`part`"),
             Self::Targets => needs(row.from.is_empty(), "no `from`"),
             Self::OrderReference => needs(row.label.is_some() && !row.from.is_empty(), "`from` and `label`"),
-            Self::Code | Self::Coding | Self::Concept => needs(constant || !row.from.is_empty(), "`from` or `value`"),
+            Self::Code | Self::Coding | Self::Concept | Self::ConceptOnly => {
+                needs(constant || !row.from.is_empty(), "`from` or `value`")
+            }
             Self::IfYes | Self::Detail => needs(row.label.is_some() && !row.from.is_empty(), "`from` and `label`"),
             Self::OrderNumber => needs(row.label.is_some() && !row.from.is_empty(), "`from` and `label`"),
             Self::Reference => needs(!row.refer.is_empty(), "`refer`"),
@@ -123,7 +127,9 @@ impl Shape {
             _ => needs(!row.from.is_empty(), "`from`"),
         }?;
         let meaning = |source: &super::source::Source| source.via.is_some();
-        if matches!(self, Self::Code | Self::Coding | Self::IfYes | Self::Boolean) && !row.from.iter().all(meaning) {
+        if matches!(self, Self::Code | Self::Coding | Self::ConceptOnly | Self::IfYes | Self::Boolean)
+            && !row.from.iter().all(meaning)
+        {
             return Err("a row with this `with` needs `via table.column`".to_owned());
         }
         let compares = row.rising || !row.at_most.is_empty();

@@ -6,12 +6,12 @@
 use serde_json::Value;
 
 /// The entries.
-pub fn entries(bundle: &Value) -> impl Iterator<Item = &Value> {
+pub(super) fn entries(bundle: &Value) -> impl Iterator<Item = &Value> {
     bundle["entry"].as_array().into_iter().flatten()
 }
 
 /// All that is wrong with a Bundle made by this map.
-pub fn faults(bundle: &Value, map: &str) -> Vec<String> {
+pub(super) fn faults(bundle: &Value, map: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut say = |holds: bool, text: String| {
         if !holds {

@@ -50,6 +50,7 @@ impl<'m> Run<'_, 'm> {
             Shape::Coding => {
                 written.or_else(|| self.codings(&coded, Some(&via.table)).into_iter().next()).map(Node::from)
             }
+            Shape::ConceptOnly => Some(concept(vec![written?], None).into()),
             Shape::Concept | Shape::ConceptKept => {
                 let mut codings: Vec<Object> = written.into_iter().collect();
                 codings.extend(self.codings(&coded, Some(&via.table)));

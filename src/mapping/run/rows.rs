@@ -43,16 +43,13 @@ impl<'r, 'm> Run<'r, 'm> {
     fn write(&mut self, place: usize, number: usize, resource: &'r Resource) -> Object {
         self.space = &resource.space;
         let mut object = Object::resource(&resource.kind);
-        let identity = self.identity_at(place, number);
         if resource.key == Key::Message {
-            object.set_some("id", identity.map(|identity| identity.value.clone()));
-        } else if !resource.identifies_itself && !matches!(resource.key, Key::Place | Key::Address) {
-            let own = identity.map_or_else(Object::new, own_identifier);
-            object.set("meta", self.map.meta.clone());
-            object.push("identifier", own);
+            let id = self.identity_at(place, number).map(|identity| identity.value.clone());
+            object.set_some("id", id);
         }
-        if object.get("meta").is_none() {
-            object.set("meta", self.map.meta.clone());
+        object.set("meta", self.map.meta.clone());
+        if !resource.identifies_itself {
+            self.identify(place, number, resource, &mut object);
         }
         for row in &resource.rows {
             let nodes = self.evaluate(row);
@@ -68,7 +65,28 @@ impl<'r, 'm> Run<'r, 'm> {
                 }
             }
         }
+        if resource.identifies_itself {
+            self.identify(place, number, resource, &mut object);
+        }
         object
+    }
+
+    /// What a resource is looked for by must be in it, whatever its rows write: else every message would make it anew.
+    fn identify(&self, place: usize, number: usize, resource: &Resource, object: &mut Object) {
+        if resource.key == Key::Message {
+            return;
+        }
+        let Some(identity) = self.identity_at(place, number) else {
+            return;
+        };
+        let is_it = |node: &Node| match node {
+            Node::Object(one) => one.has("system", &identity.system) && one.has("value", &identity.value),
+            _ => false,
+        };
+        let is_there = matches!(object.get("identifier"), Some(Node::List(known)) if known.iter().any(is_it));
+        if !is_there {
+            object.push("identifier", own_identifier(identity));
+        }
     }
 
     fn identity_at(&self, place: usize, number: usize) -> Option<&Identity> {
@@ -144,7 +162,8 @@ impl<'r, 'm> Run<'r, 'm> {
             return Vec::new();
         }
         self.unlisted = row.unlisted;
-        let nodes = self.nodes(row);
+        let mut nodes = self.nodes(row);
+        nodes.retain(|node| !node.is_empty());
         self.unlisted = None;
         if nodes.is_empty() && row.need.has(self.verb) {
             self.miss_row(row);

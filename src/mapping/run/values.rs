@@ -52,7 +52,7 @@ impl<'m> Run<'_, 'm> {
         let start = self.first_when(&row.from);
         let end = self.first_when(&row.until);
         if let (Some((from, start)), Some((until, end))) = (&start, &end)
-            && start.instant().zip(end.instant()).is_some_and(|(start, end)| end < start)
+            && ends_early(start, end)
         {
             self.contradict(from, until);
         }
@@ -214,6 +214,16 @@ impl<'m> Run<'_, 'm> {
         }
         Some(concept(codings, Some(format!("{}: {}", label.display, clean(&words)?).into())).into())
     }
+}
+
+/// Whether `end` lies before `start`, as far as both are known: by instants, else by the digits of their dates.
+fn ends_early(start: &When, end: &When) -> bool {
+    if let (Some(start), Some(end)) = (start.instant(), end.instant()) {
+        return end < start;
+    }
+    let (start, end) = (start.date(), end.date());
+    let shared = start.len().min(end.len());
+    end.get(..shared) < start.get(..shared)
 }
 
 /// The longest appointment in its unit: 10 weeks of minutes.
