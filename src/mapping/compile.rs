@@ -229,7 +229,9 @@ impl Target {
 
 /// Resolves a map. Faults are noted; a map with faults is not to be used.
 pub(super) fn compile(text: MapText, tables: &Tables, faults: &mut Faults<'_>) -> Option<Compiled> {
-    check_size(&text, faults);
+    if !check_size(&text, faults) {
+        return None;
+    }
     let mut compiler = Compiler { tables, faults, names: names(&text.resource) };
     let used = &text.tables;
     let via = [&used.question, &used.coding_system, &used.authority, &used.identifier_type, &used.name_use, &used.unit];
@@ -253,7 +255,8 @@ pub(super) fn compile(text: MapText, tables: &Tables, faults: &mut Faults<'_>) -
 }
 
 /// A map has no loops: what bounds its work is how much of it there is.
-fn check_size(text: &MapText, faults: &mut Faults<'_>) {
+fn check_size(text: &MapText, faults: &mut Faults<'_>) -> bool {
+    let noted = faults.found.len();
     let parts = [
         (
             "triggers",
@@ -278,6 +281,7 @@ fn check_size(text: &MapText, faults: &mut Faults<'_>) {
         let count = limits::MAP_ROWS_MAX + 1 + rows.count();
         faults.add(beyond.span(), format!("a map has at most {} rows; this one has {count}", limits::MAP_ROWS_MAX));
     }
+    faults.found.len() == noted
 }
 
 fn names(resources: &[ResourceText]) -> Vec<Arc<str>> {

@@ -187,7 +187,8 @@ impl Trace {
             };
             made.extend(leaves_of(node, &at));
         }
-        let silent = nodes.is_empty().then(|| inactive.unwrap_or_else(|| why(&looked)));
+        let reason = || if row.refer.is_empty() { why(&looked) } else { Silent::NoResource };
+        let silent = nodes.is_empty().then(|| inactive.unwrap_or_else(reason));
         if !made.is_empty() && !row.to.appends {
             let same = |step: &&mut Step| step.resource == resource.name && step.element == element;
             for earlier in self.steps.iter_mut().filter(|step| !step.made.is_empty()).filter(same) {

@@ -2,6 +2,8 @@
 
 use std::{fmt, ops::Range};
 
+use crate::units::limits;
+
 /// One fault in the text of a map or table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MapFault {
@@ -33,6 +35,10 @@ pub(super) struct Faults<'t> {
 impl Faults<'_> {
     /// Notes a fault at `span`.
     pub(super) fn add(&mut self, span: Range<usize>, text: impl Into<String>) {
+        if self.found.len() >= limits::FAULTS_MAX {
+            // Those that are told keep anybody busy.
+            return;
+        }
         let before = self.text.get(..span.start).unwrap_or(self.text);
         let line = self.line(&span);
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;

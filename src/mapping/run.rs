@@ -33,6 +33,7 @@ mod subjects;
 mod values;
 
 use codes::Meaning;
+use values::{is_before, is_later};
 
 /// What came of one event.
 pub(super) enum Ran {
@@ -120,7 +121,7 @@ impl<'r, 'm> Run<'r, 'm> {
         };
         self.job = job;
         self.check_needs();
-        self.check_birth();
+        self.check_times();
         let resources = &self.map.compiled.resources;
         for resource in resources {
             let present = self.find(resource);
@@ -275,16 +276,28 @@ impl<'r, 'm> Run<'r, 'm> {
         }
     }
 
-    /// Nobody is born after what the message tells, a day for zones and slow clerks apart. By the message's own time: a box
-    /// whose clock is wrong must not hold everything.
-    fn check_birth(&mut self) {
-        let Some(patient) = self.scope.segment("PID") else { return };
-        let Some(born) = event::part(&patient.field(7).repetition(1), 1, self.scope.charset()) else { return };
-        let born = event::When::read_to(&born, "", self.context.zone).and_then(|when| when.instant());
-        let told = event::time(&self.scope, self.context.zone).and_then(|when| when.instant());
-        if born.zip(told).is_some_and(|(born, told)| born.0 > told.0.saturating_add(24 * 3600 * 1000)) {
-            self.refusal.contradictory.push(("PID-7".into(), "the time of the event".into()));
+    /// Nobody is born after what the message tells, a day for zones and slow clerks apart, and nobody leaves before coming. By
+    /// the message's own times: a box whose clock is wrong must not hold everything.
+    fn check_times(&mut self) {
+        let born = self.time_at("PID", 7);
+        let told = event::time(&self.scope, self.context.zone).and_then(|when| when.date().parse().ok());
+        if let (Some(born), Some(told)) = (born, told) {
+            let told: jiff::civil::Date = told;
+            let latest = told.tomorrow().unwrap_or(told).to_string();
+            if is_later(born.date(), &latest) {
+                self.refusal.contradictory.push(("PID-7".into(), "the time of the event".into()));
+            }
         }
+        if let (Some(came), Some(left)) = (self.time_at("PV1", 44), self.time_at("PV1", 45))
+            && is_before(&left, &came)
+        {
+            self.refusal.contradictory.push(("PV1-44".into(), "PV1-45".into()));
+        }
+    }
+
+    fn time_at(&self, segment: &str, field: usize) -> Option<event::When> {
+        let repetition = self.scope.segment(segment)?.field(field).repetition(1);
+        event::When::read_to(&event::part(&repetition, 1, self.scope.charset())?, "", self.context.zone)
     }
 
     // ------------------------------------------------------------ places in the message

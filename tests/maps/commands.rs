@@ -63,7 +63,7 @@ fn tests_the_samples_of_a_site_and_takes_what_comes_as_golden() {
 
     let folder = "maps/samples/transport@2";
     site.write(&format!("{folder}/ride.hl7"), &order("S1", "P1", "WHEELCHAIR"));
-    site.write(&format!("{folder}/no-mode.hl7"), &order("S2", "P2", ""));
+    site.write(&format!("{folder}/no-mode.hl7"), &order("S2", "P2", "").replace("TRMODE", "OTHER"));
     let unsaid = site.tell(&["map", "test", "transport@2"]).with_code(1).without_patient_data();
     assert!(unsaid.out.contains("nobody has said yet"), "{}", unsaid.out);
     site.tell(&["map", "test", "transport@2", "--accept"]).with_code(0).without_patient_data();
@@ -146,7 +146,7 @@ fn compares_two_maps_over_samples_and_files() {
 fn explains_every_element_and_every_silence() {
     let site = Site::new("http://127.0.0.1:1/fhir");
     let second = order("E2", "P2", "WHEELCHAIR")
-        + "ORC|NW|P3^ORDERS\rOBR|1|P3^ORDERS||TRANSPORT^x^L|||||||||||||||||||||||||WALK\rNTE|1||Ring Margarethe\r";
+        + "ORC|NW|P3^ORDERS\rOBR|1|P3^ORDERS||TRANSPORT^x^L||||||||||||||||||||||||||WALK\rNTE|1||Ring Margarethe\r";
     let file = site.write("orders.hl7", &(order("E1", "P1", "WHEELCHAIR") + "\r\n" + &second));
     let told = site.tell(&["map", "explain", "transport@1", &file, "--json"]);
     let report = told.with_code(0).without_patient_data().json();

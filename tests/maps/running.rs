@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::site::{BUILTIN, Daemon, Platform, Site, order, until, version};
+use crate::site::{Daemon, Platform, Site, order, until, version};
 
 /// The version of the map that made a Bundle.
 fn made_by(body: &str) -> String {
@@ -120,9 +120,19 @@ fn goes_on_with_the_configured_map_when_the_promoted_one_is_gone() {
     site.flow(|row| row["delivered"] == 1);
     assert_eq!(made_by(&platform.bodies()[0]), "transport@1");
     // A version that runs is never replaced by another text of the same name.
-    site.write("maps/transport@1-again.toml", &BUILTIN.replacen("transport orders", "orders", 1));
-    let twice = site.tell(&[&["map", "promote", "transport@2"], &why("x")[..]].concat()).with_code(1);
-    assert!(twice.err.contains("transport@1 is defined twice"), "{}", twice.err);
+    assert_eq!(daemon.stop(), Some(0));
+    site.write("maps/transport@2.toml", &version(2));
+    let daemon = Daemon::start(&site);
+    site.write("maps/transport@2.toml", &version(2).replacen("a test", "another test", 1));
+    site.write("maps/transport@3.toml", &version(3));
+    let changed = site.tell(&[&["map", "promote", "transport@3"], &why("x")[..]].concat()).with_code(1);
+    assert!(changed.err.contains("transport@2 changed on disk under the version that runs"), "{}", changed.err);
+    let socket = site.path("store/admin.sock");
+    site.write("maps/transport@3.toml", "nonsense");
+    let arguments = ["map", "promote", "transport@3", "--reason", "x", "--socket", socket.to_str().unwrap()];
+    let broken = crate::site::gurney(&arguments).with_code(1);
+    assert!(broken.err.contains("transport@3.toml:1:"), "{}", broken.err);
+    assert_eq!(daemon.stop(), Some(0));
 }
 
 #[test]

@@ -50,7 +50,7 @@ impl<'m> Run<'_, 'm> {
         let start = self.first_when(&row.from);
         let end = self.first_when(&row.until);
         if let (Some((from, start)), Some((until, end))) = (&start, &end)
-            && start.instant().zip(end.instant()).is_some_and(|(start, end)| end < start)
+            && is_before(end, start)
         {
             self.contradict(from, until);
         }
@@ -128,6 +128,20 @@ impl<'m> Run<'_, 'm> {
         }
         Coded::read(&part.repetition, charset).map(|coded| coded.words().to_owned())
     }
+}
+
+/// Whether one time is before another; by their dates where a time of day is missing (R4 invariant per-1).
+pub(super) fn is_before(one: &When, other: &When) -> bool {
+    match one.instant().zip(other.instant()) {
+        Some((one, other)) => one < other,
+        None => is_later(other.date(), one.date()),
+    }
+}
+
+/// Whether one date is later than another; a year or month alone is compared as far as it goes.
+pub(super) fn is_later(date: &str, than: &str) -> bool {
+    let length = date.len().min(than.len());
+    date.get(..length) > than.get(..length)
 }
 
 fn plain_code(code: &str) -> Coded {
