@@ -375,8 +375,9 @@ impl<'r, 'm> Run<'r, 'm> {
 
 /// The tag that names the map in every resource it writes.
 pub(super) fn map_tag(map: &str) -> Object {
-    let system = Text::from(format!("{BASE}/CodeSystem/map"));
+    // Shared, not owned: the name of a map says nothing about a patient.
+    let shared = |text: &str| Text::from(&Arc::<str>::from(text));
     let mut meta = Object::new();
-    meta.push("tag", coding(Some(system), Some(map.to_owned().into()), None));
+    meta.push("tag", coding(Some(shared(&format!("{BASE}/CodeSystem/map"))), Some(shared(map)), None));
     meta
 }

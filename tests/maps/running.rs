@@ -123,6 +123,7 @@ fn goes_on_with_the_configured_map_when_the_promoted_one_is_gone() {
     assert_eq!(daemon.stop(), Some(0));
     site.write("maps/transport@2.toml", &version(2));
     let daemon = Daemon::start(&site);
+    assert_eq!(site.tell(&["map", "list", "--json"]).json()["maps"][1]["in_use_by"][0], "rides", "it is there again");
     site.write("maps/transport@2.toml", &version(2).replacen("a test", "another test", 1));
     site.write("maps/transport@3.toml", &version(3));
     let changed = site.tell(&[&["map", "promote", "transport@3"], &why("x")[..]].concat()).with_code(1);
@@ -202,7 +203,13 @@ fn compares_maps_over_stored_messages_and_draws_the_same_sample_again() {
     site.send(&messages).with_code(0);
     site.flow(|row| row["delivered"] == 30 && row["filtered"] == 1);
 
+    // A draft on disk is compared as it is now, again and again.
     let diff = ["map", "diff", "transport@1", "transport@2", "--last"];
+    site.write("maps/transport@2.toml", &version(2).replacen("\"en\"", "\"fr\"", 1));
+    assert!(site.tell(&[&diff[..], &["1", "--json"]].concat()).with_code(0).json()["looked_at"] == 1);
+    let draft = site.tell(&[&diff[..], &["5"]].concat()).with_code(0);
+    assert!(draft.out.contains("nothing -> fr"), "{}", draft.out);
+    site.write("maps/transport@2.toml", &version(2));
     let all = site.tell(&[&diff[..], &["100", "--json"]].concat()).with_code(0).without_patient_data().json();
     let count = |name: &str| all[name].as_u64().unwrap();
     assert_eq!(

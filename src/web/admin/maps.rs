@@ -58,7 +58,11 @@ fn today(state: &State) -> jiff::civil::Date {
     now.to_zoned(TimeZone::UTC).date()
 }
 
-fn map(state: &State, name: &str) -> Result<Arc<Map>, Refusal> {
+/// The map with this name and version: as it runs where it is or was in use, else as it is on disk now.
+async fn map(state: &State, name: &str) -> Result<Arc<Map>, Refusal> {
+    if !state.flows.was_used(name) {
+        read_new_maps(state).await?;
+    }
     state.flows.map(name).ok_or_else(|| {
         let maps: Vec<String> = state.flows.registry().maps().map(|map| map.id()).collect();
         unknown("map", name, &mut maps.iter().map(String::as_str))
@@ -75,10 +79,7 @@ pub(super) async fn promote(
     purpose: &Purpose,
 ) -> Result<MapChanges, Refusal> {
     refuse_empty(purpose)?;
-    if state.flows.map(wanted).is_none() {
-        read_new_maps(state).await?;
-    }
-    let map = map(state, wanted)?;
+    let map = map(state, wanted).await?;
     let before = in_use(state);
     let promotions: Vec<Promotion> = flows_of(state, &map.name)
         .map(|(flow, configured)| Promotion { flow, configured, mapping: map.id() })
@@ -172,7 +173,7 @@ const PAGE: usize = 100;
 
 /// Which of the newest messages come out differently.
 pub(super) async fn diff(state: &State, before: &str, after: &str, last: usize) -> Result<MapDiff, Refusal> {
-    let (old, new) = (map(state, before)?, map(state, after)?);
+    let (old, new) = (map(state, before).await?, map(state, after).await?);
     let mut report = MapDiff { before: old.id(), after: new.id(), ..MapDiff::default() };
     let mut left = last.min(limits::MAP_DIFF_MESSAGES_MAX);
     let mut next = i64::MAX;
@@ -204,7 +205,7 @@ fn compare(flows: &Flows, links: &[i64], page: &[reader::Stored], (old, new): (&
                 report.not_applicable += 1;
             }
             (Some(before), Some(after)) => {
-                let differences = samples::compare(&before, &after);
+                let differences = samples::compare((old, &before), (new, &after));
                 report.add(format!("message {}", stored.id), stored.kind.clone(), &differences);
             }
         }

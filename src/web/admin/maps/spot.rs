@@ -37,7 +37,7 @@ pub(in crate::web::admin) async fn audit(
     seed: Option<&str>,
     reveal: Option<Purpose>,
 ) -> Result<MapAudit, Refusal> {
-    let map = map(state, wanted)?;
+    let map = map(state, wanted).await?;
     let seed = match seed {
         Some(text) => Seed::read(text).ok_or_else(|| {
             Refusal::new(RefusalKind::BadRequest, "a seed looks like 3f9a-1-2024, as an earlier answer gave it")
