@@ -146,7 +146,11 @@ impl<'r, 'm> Run<'r, 'm> {
         }
         let intent = self.intent();
         for (place, object) in written {
+            let first = bundle.len();
             self.add(place, object, bundle);
+            if let Some(trace) = &mut self.trace {
+                trace.added(place, first..bundle.len());
+            }
         }
         Ok(Ran::Job(intent))
     }
