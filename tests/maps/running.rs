@@ -32,6 +32,7 @@ fn promotes_and_rolls_back_at_once_and_keeps_what_was_decided() {
     site.flow(|row| row["waiting"] == 1);
     let done = site.tell(&[&["map", "promote", "transport@2"], &why("change 4711")[..]].concat()).with_code(0);
     assert_eq!(done.out, "flow rides: transport@1 -> transport@2\n");
+    assert!(done.err.contains("warning: transport@2 has no samples"), "{}", done.err);
     let again = site.tell(&[&["map", "promote", "transport@2"], &why("again")[..]].concat()).with_code(1);
     assert!(again.err.contains("in use already"), "{}", again.err);
     site.send(&[order("M3", "P3", "STRETCHER")]).with_code(0);
