@@ -50,8 +50,8 @@ fn promotes_and_rolls_back_at_once_and_keeps_what_was_decided() {
     assert_eq!(site.metric("gurney_mapping_info{mapping=\"transport\",version=\"1\"}"), None);
     assert!(site.metric("gurney_mapping_review_due_timestamp_seconds{mapping=\"transport\"}").is_some());
 
-    // The row survives a restart, and wins over the configuration that still names version 1.
-    assert_eq!(daemon.stop(), Some(0));
+    // The row survives kill -9, and wins over the configuration that still names version 1.
+    drop(daemon);
     let daemon = Daemon::start(&site);
     let list = site.tell(&["map", "list"]).with_code(0);
     assert!(
@@ -134,6 +134,29 @@ fn goes_on_with_the_configured_map_when_the_promoted_one_is_gone() {
     let arguments = ["map", "promote", "transport@3", "--reason", "x", "--socket", socket.to_str().unwrap()];
     let broken = crate::site::gurney(&arguments).with_code(1);
     assert!(broken.err.contains("transport@3.toml:1:"), "{}", broken.err);
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+#[test]
+fn sends_a_dead_letter_again_by_the_version_that_was_mended() {
+    let platform = Platform::start(422);
+    let site = Site::new(&platform.url);
+    site.write("maps/transport@2.toml", &version(2));
+    let daemon = Daemon::start(&site);
+    site.send(&[order("M1", "P1", "WHEELCHAIR")]).with_code(0);
+    site.flow(|row| row["dead_letter"] == 1);
+    let shown = site.tell(&["messages", "show", "1", "--json"]).with_code(0).json();
+    assert_eq!(shown["message"]["fates"][0]["mapping"], "transport@1", "{shown}");
+    site.tell(&[&["map", "promote", "transport@2"], &why("mended")[..]].concat()).with_code(0);
+    platform.answer(200);
+    let resent = site.tell(&["dead", "resend", "--all", "--yes", "--reason", "map mended"]).with_code(0);
+    assert!(resent.out.contains("queued again for platform, by transport@2"), "{}", resent.out);
+    site.flow(|row| row["delivered"] == 1 && row["lost"] == 0);
+    assert_eq!(made_by(&platform.bodies()[0]), "transport@2");
+    let receipt = site.tell(&["messages", "show", "1", "--json"]).json();
+    assert_eq!(receipt["message"]["fates"][0]["mapping"], "transport@2", "{receipt}");
+    let audit = site.tell(&["audit", "list", "--json"]).json();
+    assert!(audit["entries"][0]["detail"].as_str().unwrap().contains("by transport@2"), "{audit}");
     assert_eq!(daemon.stop(), Some(0));
 }
 
