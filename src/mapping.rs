@@ -330,23 +330,23 @@ impl Registry {
         if faults.is_empty() { Ok(Self { maps, dialects, tables }) } else { Err(faults) }
     }
 
-    /// These maps and those of `newer` that are not here yet, with the tables of `newer`. What runs stays as it is until
-    /// the next start, so that what was decided with it is made of it: a map of `newer` that has the name and version of
-    /// one that is here and says something else is a fault, and those are returned by name.
+    /// What `newer` holds, but the maps that `is_fixed` names as they are here: what was decided with them is made of them. A
+    /// map of `newer` that has the name and version of such a one and says something else is a fault.
     ///
     /// # Errors
     /// The maps that were changed without a new version.
-    pub fn extended(&self, newer: Self) -> Result<Self, Vec<String>> {
+    pub fn extended(&self, newer: Self, is_fixed: &dyn Fn(&Map) -> bool) -> Result<Self, Vec<String>> {
+        let fixed = || self.maps().filter(|map| is_fixed(map));
         let differs = |map: &&Arc<Map>| {
-            let running = self.get(&map.name, map.version);
-            running.is_some_and(|running| running.fingerprint != map.fingerprint)
+            let other = newer.get(&map.name, map.version);
+            other.is_some_and(|other| other.fingerprint != map.fingerprint)
         };
-        let changed: Vec<String> = newer.maps().filter(differs).map(|map| map.id()).collect();
+        let changed: Vec<String> = fixed().filter(differs).map(|map| map.id()).collect();
         if !changed.is_empty() {
             return Err(changed);
         }
         let mut maps = newer.maps;
-        maps.extend(self.maps.iter().map(|(key, map)| (key.clone(), Arc::clone(map))));
+        maps.extend(fixed().map(|map| ((map.name.clone(), map.version), Arc::clone(map))));
         Ok(Self { maps, dialects: newer.dialects, tables: newer.tables })
     }
 

@@ -423,12 +423,20 @@ fn adds_new_versions_to_what_runs_and_changes_none() {
     let second = builtin.replacen("version     = 1", "version     = 2", 1);
     let running = Registry::with(&[("m/transport@2.toml", &second)]).unwrap();
     let third = second.replacen("version     = 2", "version     = 3", 1);
-    let newer = || Registry::with(&[("m/transport@2.toml", &second), ("m/transport@3.toml", &third)]).unwrap();
-    let extended = running.extended(newer()).unwrap();
+    let newer =
+        |second: &str| Registry::with(&[("m/transport@2.toml", second), ("m/transport@3.toml", &third)]).unwrap();
+    let extended = running.extended(newer(&second), &|_| true).unwrap();
     assert!(extended.get("transport", 3).is_some() && extended.maps().count() == REGISTRY.maps().count() + 2);
     let edited = second.replacen("the hospital that asks", "the hospital", 1);
-    let newer = Registry::with(&[("m/transport@2.toml", &edited)]).unwrap();
-    assert_eq!(running.extended(newer).unwrap_err(), ["transport@2"]);
+    let is_second = |map: &Map| map.version == 2;
+    assert_eq!(running.extended(newer(&edited), &is_second).unwrap_err(), ["transport@2"]);
+    // What nobody uses is a draft, and may be changed and taken away.
+    let draft = running.extended(newer(&edited), &|map| map.version == 1).unwrap();
+    assert_ne!(draft.get("transport", 2).unwrap().fingerprint(), running.get("transport", 2).unwrap().fingerprint());
+    let gone = running.extended(Registry::builtin().unwrap(), &|map| map.version == 1).unwrap();
+    assert!(gone.get("transport", 2).is_none() && gone.get("transport", 1).is_some());
+    let kept = running.extended(Registry::builtin().unwrap(), &is_second).unwrap();
+    assert!(kept.get("transport", 2).is_some());
 }
 
 #[test]

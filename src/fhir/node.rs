@@ -4,7 +4,8 @@
 
 use std::{fmt, sync::Arc};
 
-/// A string that is constant, shared with a map, or made for one message.
+/// A string that is constant, shared with a map, or made for one message. Only what is owned is masked where people look at
+/// results, so what came from a message is never made static or shared.
 #[derive(Clone)]
 pub enum Text {
     /// A constant of the program.

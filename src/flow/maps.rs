@@ -5,9 +5,12 @@
 //! written on its deliveries is always the same version. Versions that were in use stay: deliveries that were decided
 //! with them are made of them.
 
-use std::sync::{
-    Arc, PoisonError, RwLock,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use super::{Flows, understand::unfolded};
@@ -30,6 +33,8 @@ struct Now {
     registry: Arc<Registry>,
     /// By the index of the flow.
     maps: Vec<Option<Arc<Map>>>,
+    /// Names of maps that are in use or were: deliveries may wait that were decided with them.
+    used: BTreeSet<String>,
 }
 
 impl InUse {
@@ -39,8 +44,9 @@ impl InUse {
             Mapping::Raw => None,
             Mapping::Map { name, version } => registry.get(name, *version).cloned(),
         };
-        let maps = named.map(map).collect();
-        Self { now: RwLock::new(Now { registry, maps }), changes: AtomicU64::new(0) }
+        let maps: Vec<Option<Arc<Map>>> = named.map(map).collect();
+        let used = maps.iter().flatten().map(|map| map.id()).collect();
+        Self { now: RwLock::new(Now { registry, maps, used }), changes: AtomicU64::new(0) }
     }
 
     fn read<T>(&self, look: impl FnOnce(&Now) -> T) -> T {
@@ -84,13 +90,19 @@ impl Flows {
         self.in_use.changes.load(Ordering::Acquire)
     }
 
-    /// Adds maps that came since the start. None comes into use by that.
+    /// Whether a map is in use, or was since the start.
+    pub fn was_used(&self, mapping: &str) -> bool {
+        self.in_use.read(|now| now.used.contains(mapping))
+    }
+
+    /// Takes maps and tables as they are on disk by now. None comes into use by that, and those in use stay as they are.
     ///
     /// # Errors
     /// As [`Registry::extended`].
     pub fn add_maps(&self, newer: Registry) -> Result<(), Vec<String>> {
         self.in_use.change(|now| {
-            now.registry = Arc::new(now.registry.extended(newer)?);
+            let is_fixed = |map: &Map| now.used.contains(&map.id());
+            now.registry = Arc::new(now.registry.extended(newer, &is_fixed)?);
             Ok(())
         })
     }
@@ -102,6 +114,7 @@ impl Flows {
             for (flow, mapping) in changes {
                 let map = split(mapping).and_then(|(name, version)| now.registry.get(name, version).cloned());
                 if let (Some(place), Some(map)) = (now.maps.get_mut(flow), map) {
+                    now.used.insert(map.id());
                     *place = Some(map);
                 }
             }

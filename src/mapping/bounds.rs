@@ -80,15 +80,15 @@ pub(super) fn output(bundle: &Bundle) -> Refusal {
 /// What makes a message be about no one in particular: two patients, or identifiers that are none.
 pub(super) fn who(message: &Message<'_>, kind: &MessageType<'_>) -> Refusal {
     let mut refusal = Refusal::default();
-    if is_about_one(kind) {
+    let patients = || message.segments().filter(|segment| segment.is("PID"));
+    if is_about_one(kind) && patients().nth(1).is_some() {
         let charset = message.charset(None);
         let identifier = |segment: &Segment<'_>| {
             let first = segment.field(3).repetition(1);
             (part(&first, 1, &charset), part(&first, 4, &charset))
         };
-        let mut patients = message.segments().filter(|segment| segment.is("PID"));
-        let first = patients.next().map(|segment| identifier(&segment));
-        let other = (2_usize..).zip(patients).find(|(_, segment)| Some(identifier(segment)) != first);
+        let first = patients().next().map(|segment| identifier(&segment));
+        let other = (1_usize..).zip(patients()).find(|(_, segment)| Some(identifier(segment)) != first);
         if let Some((place, _)) = other {
             refusal.contradictory.push(("PID-3".into(), format!("PID[{place}]-3").into()));
         }

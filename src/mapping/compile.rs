@@ -270,7 +270,9 @@ impl Target {
 
 /// Resolves a map for the senders of a dialect. Faults are noted; a map with faults is not to be used.
 pub(super) fn compile(text: &MapText, tables: &Tables, dialect: &Dialect, faults: &mut Faults<'_>) -> Option<Compiled> {
-    check_size(text, faults);
+    if !check_size(text, faults) {
+        return None;
+    }
     let mut compiler = Compiler { tables, dialect, faults, names: names(&text.resource) };
     let Some(used) = &text.tables else {
         compiler.faults.add(text.map.span(), "a map needs `tables`, or to include one that has them");
@@ -302,7 +304,8 @@ pub(super) fn compile(text: &MapText, tables: &Tables, dialect: &Dialect, faults
 }
 
 /// A map has no loops: what bounds its work is how much of it there is.
-fn check_size(text: &MapText, faults: &mut Faults<'_>) {
+fn check_size(text: &MapText, faults: &mut Faults<'_>) -> bool {
+    let noted = faults.found.len();
     let parts = [
         (
             "triggers",
@@ -327,6 +330,7 @@ fn check_size(text: &MapText, faults: &mut Faults<'_>) {
         let count = limits::MAP_ROWS_MAX + 1 + rows.count();
         faults.add(beyond.span(), format!("a map has at most {} rows; this one has {count}", limits::MAP_ROWS_MAX));
     }
+    faults.found.len() == noted
 }
 
 fn names(resources: &[ResourceText]) -> Vec<Arc<str>> {

@@ -2,7 +2,7 @@
 //!
 //! The same evaluation as [`Map::prepare`], with a note at each step. Values are [`Leaf`]s, to be masked by who shows them.
 
-use std::{cell::RefCell, sync::Arc};
+use std::{cell::RefCell, collections::BTreeSet, ops::Range, sync::Arc};
 
 use super::{
     Context, JobIntent, Map, Refusal, Verb,
@@ -132,7 +132,10 @@ impl Said {
 pub(super) struct Trace {
     looked: RefCell<Vec<Looked>>,
     decided: Vec<Looked>,
+    /// One for each resource's key, in the order of the map, then the rows.
     steps: Vec<Step>,
+    /// The entries of the Bundle that each resource became.
+    entries: Vec<(usize, Range<usize>)>,
 }
 
 impl Trace {
@@ -170,6 +173,32 @@ impl Trace {
         self.steps.push(step);
     }
 
+    /// The resource at this place of the map became these entries.
+    pub(super) fn added(&mut self, place: usize, entries: Range<usize>) {
+        self.entries.push((place, entries));
+    }
+
+    /// What no row wrote comes of what its resource is known by: identifiers, the map's name, the chain of a place.
+    fn complete(&mut self, bundle: &Bundle) {
+        let leaves = bundle.leaves();
+        for (place, entries) in std::mem::take(&mut self.entries) {
+            let Some(name) = self.steps.get(place).map(|key| Arc::clone(&key.resource)) else { continue };
+            let by_rows: BTreeSet<&str> = self
+                .steps
+                .iter()
+                .filter(|step| step.resource == name)
+                .flat_map(|step| step.made.iter().map(|leaf| leaf.element.as_str()))
+                .collect();
+            let of_entry =
+                |leaf: &&Leaf| entries.clone().any(|entry| leaf.path.starts_with(&format!("entry[{entry}].resource.")));
+            let own = leaves.iter().filter(of_entry).filter(|leaf| !by_rows.contains(&*without_number(&leaf.element)));
+            let own: Vec<Leaf> = own.cloned().collect();
+            if let Some(key) = self.steps.get_mut(place) {
+                key.made = own;
+            }
+        }
+    }
+
     /// The looks since then were by a row, which is about to write `nodes` at `path`.
     pub(super) fn row(&mut self, resource: &Resource, row: &Row, path: &str, nodes: &[Node], inactive: Option<Silent>) {
         let looked = once_each(self.looked.take());
@@ -187,7 +216,8 @@ impl Trace {
             };
             made.extend(leaves_of(node, &at));
         }
-        let silent = nodes.is_empty().then(|| inactive.unwrap_or_else(|| why(&looked)));
+        let reason = || if row.refer.is_empty() { why(&looked) } else { Silent::NoResource };
+        let silent = nodes.is_empty().then(|| inactive.unwrap_or_else(reason));
         if !made.is_empty() && !row.to.appends {
             let same = |step: &&mut Step| step.resource == resource.name && step.element == element;
             for earlier in self.steps.iter_mut().filter(|step| !step.made.is_empty()).filter(same) {
@@ -230,6 +260,12 @@ const fn made_of(row: &Row) -> Option<&'static str> {
 
 fn via_text(via: &Via) -> String {
     format!("{}.{}", via.table.name, via.table.column_name(via.column))
+}
+
+/// `Location.name` of `Location[2].name`.
+fn without_number(element: &str) -> String {
+    let (kind, rest) = element.split_once('.').unwrap_or((element, ""));
+    format!("{}.{rest}", kind.split('[').next().unwrap_or(kind))
 }
 
 /// A place that was looked at twice for one row is told once, with what was found out last.
@@ -280,7 +316,8 @@ impl Map {
         let mut bundle = Bundle::default();
         let outcome = run.go(trigger, &mut bundle);
         let verb = run.decided();
-        let trace = run.trace.take().unwrap_or_default();
+        let mut trace = run.trace.take().unwrap_or_default();
+        trace.complete(&bundle);
         let (job, mut refusal) = match outcome {
             Ok(Ran::Job(job)) => (Some(job), Refusal::default()),
             Ok(Ran::NotApplicable | Ran::Record(_)) => (None, Refusal::default()),

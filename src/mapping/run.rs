@@ -38,6 +38,7 @@ mod values;
 
 use codes::Meaning;
 use focus::Focus;
+use values::{is_before, is_later};
 
 /// What came of one event.
 pub(super) enum Ran {
@@ -139,7 +140,7 @@ impl<'r, 'm> Run<'r, 'm> {
         };
         self.job = job;
         self.check_needs();
-        self.check_birth();
+        self.check_times();
         let resources = &self.map.compiled.resources;
         for resource in resources {
             let found = self.find_all(resource);
@@ -167,7 +168,11 @@ impl<'r, 'm> Run<'r, 'm> {
             By::Message | By::EachPatient | By::EachOrder => Ran::Record(self.patient_key()),
         };
         for (place, objects) in written {
+            let first = bundle.len();
             self.add_all(place, objects, bundle);
+            if let Some(trace) = &mut self.trace {
+                trace.added(place, first..bundle.len());
+            }
         }
         Ok(ran)
     }
@@ -305,16 +310,28 @@ impl<'r, 'm> Run<'r, 'm> {
         }
     }
 
-    /// Nobody is born after what the message tells, a day for zones and slow clerks apart. By the message's own time: a box
-    /// whose clock is wrong must not hold everything.
-    fn check_birth(&mut self) {
-        let Some(patient) = self.scope.segment("PID") else { return };
-        let Some(born) = event::part(&patient.field(7).repetition(1), 1, self.scope.charset()) else { return };
-        let born = event::When::read_to(&born, "", self.context.zone).and_then(|when| when.instant());
-        let told = event::time(&self.scope, self.context.zone).and_then(|when| when.instant());
-        if born.zip(told).is_some_and(|(born, told)| born.0 > told.0.saturating_add(24 * 3600 * 1000)) {
-            self.refusal.contradictory.push(("PID-7".into(), "the time of the event".into()));
+    /// Nobody is born after what the message tells, a day for zones and slow clerks apart, and nobody leaves before coming. By
+    /// the message's own times: a box whose clock is wrong must not hold everything.
+    fn check_times(&mut self) {
+        let born = self.time_at("PID", 7);
+        let told = event::time(&self.scope, self.context.zone).and_then(|when| when.date().parse().ok());
+        if let (Some(born), Some(told)) = (born, told) {
+            let told: jiff::civil::Date = told;
+            let latest = told.tomorrow().unwrap_or(told).to_string();
+            if is_later(born.date(), &latest) {
+                self.refusal.contradictory.push(("PID-7".into(), "the time of the event".into()));
+            }
         }
+        if let (Some(came), Some(left)) = (self.time_at("PV1", 44), self.time_at("PV1", 45))
+            && is_before(&left, &came)
+        {
+            self.refusal.contradictory.push(("PV1-44".into(), "PV1-45".into()));
+        }
+    }
+
+    fn time_at(&self, segment: &str, field: usize) -> Option<event::When> {
+        let repetition = self.scope.segment(segment)?.field(field).repetition(1);
+        event::When::read_to(&event::part(&repetition, 1, self.scope.charset())?, "", self.context.zone)
     }
 
     // ------------------------------------------------------------ places in the message
@@ -373,8 +390,9 @@ impl<'r, 'm> Run<'r, 'm> {
 
 /// The tag that names the map in every resource it writes.
 pub(super) fn map_tag(map: &str) -> Object {
-    let system = Text::from(format!("{BASE}/CodeSystem/map"));
+    // Shared, not owned: the name of a map says nothing about a patient.
+    let shared = |text: &str| Text::from(&Arc::<str>::from(text));
     let mut meta = Object::new();
-    meta.push("tag", coding(Some(system), Some(map.to_owned().into()), None));
+    meta.push("tag", coding(Some(shared(&format!("{BASE}/CodeSystem/map"))), Some(shared(map)), None));
     meta
 }

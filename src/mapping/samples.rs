@@ -107,11 +107,18 @@ pub fn made(outcome: &Result<Outcome, Refusal>) -> Golden {
 /// The line of a sample that the map has nothing to do with.
 const NOT_APPLICABLE: &str = "not for this map";
 
-/// Where what came of a message differs from what came of it before.
-pub fn compare(before: &Result<Outcome, Refusal>, after: &Result<Outcome, Refusal>) -> Vec<Difference> {
+/// Where what the map `after` makes of a message differs from what the map `before` makes of it, their own names apart, which
+/// stand in every resource.
+pub fn compare(
+    (old, before): (&Map, &Result<Outcome, Refusal>),
+    (new, after): (&Map, &Result<Outcome, Refusal>),
+) -> Vec<Difference> {
     match (before, after) {
         (Ok(Outcome::Send(before)), Ok(Outcome::Send(after))) => {
-            differences(&before.bundle().leaves(), &after.bundle().leaves(), &|_| false)
+            let (old, new) = (Some(old.id()), Some(new.id()));
+            let mut found = differences(&before.bundle().leaves(), &after.bundle().leaves(), &|_| false);
+            found.retain(|difference| difference.before != old || difference.after != new);
+            found
         }
         _ => {
             let (before, after) = (word(before), word(after));

@@ -313,6 +313,19 @@ fn tells_of_new_deliveries_also_when_as_many_are_settled_with_them() {
 }
 
 #[test]
+fn reads_a_message_again_that_was_read_under_other_maps() {
+    let fixture = Fixture::new();
+    let (journal, _) = fixture.start();
+    let accept = |control, map_changes| {
+        let message = Understood { map_changes, ..message(control, 1, &[0]) };
+        stored(journal.accept(message, b"no message at all".to_vec()).blocking_recv().unwrap()).verdict
+    };
+    assert_eq!(accept(1, 0), Verdict::Accept, "taken as its link read it");
+    assert_eq!(accept(2, 7), Verdict::Reject(Fault::Unparsable), "taken as the maps in use read it");
+    stop(&journal);
+}
+
+#[test]
 fn purges_only_what_nothing_needs() {
     let fixture = Fixture::new();
     let (journal, _) = fixture.start();

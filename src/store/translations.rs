@@ -22,7 +22,10 @@ pub struct Passed {
     pub at: Timestamp,
 }
 
-/// The newest messages before `before`, newest first, at most `limit`.
+/// Bytes of messages after which a page ends.
+const PAGE_BYTES: usize = 16 << 20;
+
+/// The newest messages before `before`, newest first, at most `limit`, and fewer where they are large; none at the end.
 ///
 /// # Errors
 /// Those of SQLite.
@@ -31,7 +34,16 @@ pub fn newest(connection: &Connection, before: i64, limit: usize) -> Read<Vec<St
         .prepare_cached("SELECT id FROM journal WHERE id < ?1 ORDER BY id DESC LIMIT ?2")?
         .query_map(params![before, i64::try_from(limit).unwrap_or(i64::MAX)], |row| row.get(0))?
         .collect::<Read<_>>()?;
-    ids.into_iter().filter_map(|id| message(connection, JournalId(id)).transpose()).collect()
+    let (mut page, mut bytes) = (Vec::new(), 0);
+    for id in ids {
+        let Some(stored) = message(connection, JournalId(id))? else { continue };
+        bytes += stored.raw.len();
+        page.push(stored);
+        if bytes > PAGE_BYTES {
+            break;
+        }
+    }
+    Ok(page)
 }
 
 /// The highest number of a delivery that has ended, and the first that ended at `since` or later.

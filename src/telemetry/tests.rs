@@ -96,7 +96,13 @@ fn site(links: usize, flows: usize, destinations: usize) -> Settings {
 }
 
 fn telemetry() -> Telemetry {
-    Telemetry::new(&site(1, 1, 1), BUILD).unwrap()
+    let telemetry = Telemetry::new(&site(1, 1, 1), BUILD).unwrap();
+    telemetry.maps(&[transport(1)], ["service", "units"].into_iter());
+    telemetry
+}
+
+fn transport(version: u32) -> MapInUse {
+    MapInUse { name: "transport".to_owned(), version, review_due: Some(Timestamp(1_811_000_000_000)) }
 }
 
 fn value(telemetry: &Telemetry, series: &str) -> f64 {
@@ -147,9 +153,6 @@ fn shows_every_promised_metric_before_the_first_message() {
 #[test]
 fn never_makes_a_series_while_it_runs() {
     let telemetry = telemetry();
-    let in_use =
-        |version| MapInUse { name: "transport".to_owned(), version, review_due: Some(Timestamp(1_811_000_000_000)) };
-    telemetry.maps(&[in_use(1)], ["service", "units"].into_iter());
     let before = telemetry.series();
     let text = telemetry.gather().unwrap();
     for series in [
@@ -173,7 +176,7 @@ fn never_makes_a_series_while_it_runs() {
     telemetry.store().tell(StoreSignal::Broken);
     telemetry.tell(Signal::CodeUnmapped { mapping: "transport", table: "service" });
     telemetry.tell(Signal::MapInUse { flow: "flow0", mapping: "transport@2" });
-    telemetry.maps(&[in_use(2)], ["service", "units"].into_iter());
+    telemetry.maps(&[transport(2)], ["service", "units"].into_iter());
     telemetry.tell(Signal::ConfigurationLoaded { now: Timestamp(1_500) });
     assert_eq!(telemetry.series(), before);
     let text = telemetry.gather().unwrap();

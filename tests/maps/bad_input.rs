@@ -45,7 +45,7 @@ escalate  = ["integration-desk"]
 "#;
 
 static FLOWS: LazyLock<Flows> = LazyLock::new(|| {
-    let known = Known { maps: &[("transport", 1)], profiles: &[], overdue: &[], now: NOW };
+    let known = Known { maps: &[("transport", 1)], profiles: &[], dialects: &[], overdue: &[], now: NOW };
     let checked = settings::read(&[("gurney.toml".to_owned(), SITE.to_owned())], &known).unwrap();
     Flows::new(&checked.settings, Arc::new(Registry::builtin().unwrap()))
 });
@@ -396,7 +396,7 @@ fn more_of_everything_than_anybody_sends_is_refused_whole() {
     let orders = |count: usize| -> String {
         let one = |at| {
             format!(
-                "ORC|NW|R{at}^ORDERS\rOBR|1|R{at}^ORDERS||TRANSPORT^x^L|||||||||||||||||||||||||WALK\rOBX|1|CE|TRDEST^d^L||SUNRISE^S^L\r"
+                "ORC|NW|R{at}^ORDERS\rOBR|1|R{at}^ORDERS||TRANSPORT^x^L||||||||||||||||||||||||||WALK\rOBX|1|CE|TRDEST^d^L||SUNRISE^S^L\r"
             )
         };
         ride.split("ORC|").next().unwrap().to_owned() + &(0..count).map(one).collect::<String>()
@@ -507,7 +507,8 @@ fn the_running_box_keeps_all_of_it_and_goes_on() {
     }
     let sent = site.send(&all).with_code(0);
     assert!(sent.out.contains("16 of 16 accepted"), "{}", sent.out);
-    let row = site.flow(|row| row["delivered"] == 8);
+    let row = site.flow(|row| row["received"] == 16 && row["waiting"] == 0);
+    assert_eq!(row["delivered"], 8, "{row}\n{}", site.tell(&["held", "list"]).out);
     assert_eq!((&row["held"], &row["quarantined"], &row["lost"]), (&7.into(), &1.into(), &0.into()), "{row}");
     let held = site.tell(&["held", "list", "--json"]).with_code(0).without_patient_data().json();
     let mut reasons: Vec<&str> =

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::site::{BUILTIN, Daemon, Platform, Site, order, until, version};
+use crate::site::{Daemon, Platform, Site, order, until, version};
 
 /// The version of the map that made a Bundle.
 fn made_by(body: &str) -> String {
@@ -32,6 +32,7 @@ fn promotes_and_rolls_back_at_once_and_keeps_what_was_decided() {
     site.flow(|row| row["waiting"] == 1);
     let done = site.tell(&[&["map", "promote", "transport@2"], &why("change 4711")[..]].concat()).with_code(0);
     assert_eq!(done.out, "flow rides: transport@1 -> transport@2\n");
+    assert!(done.err.contains("warning: transport@2 has no samples"), "{}", done.err);
     let again = site.tell(&[&["map", "promote", "transport@2"], &why("again")[..]].concat()).with_code(1);
     assert!(again.err.contains("in use already"), "{}", again.err);
     site.send(&[order("M3", "P3", "STRETCHER")]).with_code(0);
@@ -49,8 +50,8 @@ fn promotes_and_rolls_back_at_once_and_keeps_what_was_decided() {
     assert_eq!(site.metric("gurney_mapping_info{mapping=\"transport\",version=\"1\"}"), None);
     assert!(site.metric("gurney_mapping_review_due_timestamp_seconds{mapping=\"transport\"}").is_some());
 
-    // The row survives a restart, and wins over the configuration that still names version 1.
-    assert_eq!(daemon.stop(), Some(0));
+    // The row survives kill -9, and wins over the configuration that still names version 1.
+    drop(daemon);
     let daemon = Daemon::start(&site);
     let list = site.tell(&["map", "list"]).with_code(0);
     assert!(
@@ -120,9 +121,43 @@ fn goes_on_with_the_configured_map_when_the_promoted_one_is_gone() {
     site.flow(|row| row["delivered"] == 1);
     assert_eq!(made_by(&platform.bodies()[0]), "transport@1");
     // A version that runs is never replaced by another text of the same name.
-    site.write("maps/transport@1-again.toml", &BUILTIN.replacen("transport orders", "orders", 1));
-    let twice = site.tell(&[&["map", "promote", "transport@2"], &why("x")[..]].concat()).with_code(1);
-    assert!(twice.err.contains("transport@1 is defined twice"), "{}", twice.err);
+    assert_eq!(daemon.stop(), Some(0));
+    site.write("maps/transport@2.toml", &version(2));
+    let daemon = Daemon::start(&site);
+    assert_eq!(site.tell(&["map", "list", "--json"]).json()["maps"][1]["in_use_by"][0], "rides", "it is there again");
+    site.write("maps/transport@2.toml", &version(2).replacen("a test", "another test", 1));
+    site.write("maps/transport@3.toml", &version(3));
+    let changed = site.tell(&[&["map", "promote", "transport@3"], &why("x")[..]].concat()).with_code(1);
+    assert!(changed.err.contains("transport@2 changed on disk under the version that runs"), "{}", changed.err);
+    let socket = site.path("store/admin.sock");
+    site.write("maps/transport@3.toml", "nonsense");
+    let arguments = ["map", "promote", "transport@3", "--reason", "x", "--socket", socket.to_str().unwrap()];
+    let broken = crate::site::gurney(&arguments).with_code(1);
+    assert!(broken.err.contains("transport@3.toml:1:"), "{}", broken.err);
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+#[test]
+fn sends_a_dead_letter_again_by_the_version_that_was_mended() {
+    let platform = Platform::start(422);
+    let site = Site::new(&platform.url);
+    site.write("maps/transport@2.toml", &version(2));
+    let daemon = Daemon::start(&site);
+    site.send(&[order("M1", "P1", "WHEELCHAIR")]).with_code(0);
+    site.flow(|row| row["dead_letter"] == 1);
+    let shown = site.tell(&["messages", "show", "1", "--json"]).with_code(0).json();
+    assert_eq!(shown["message"]["fates"][0]["mapping"], "transport@1", "{shown}");
+    site.tell(&[&["map", "promote", "transport@2"], &why("mended")[..]].concat()).with_code(0);
+    platform.answer(200);
+    let resent = site.tell(&["dead", "resend", "--all", "--yes", "--reason", "map mended"]).with_code(0);
+    assert!(resent.out.contains("queued again for platform, by transport@2"), "{}", resent.out);
+    site.flow(|row| row["delivered"] == 1 && row["lost"] == 0);
+    assert_eq!(made_by(&platform.bodies()[0]), "transport@2");
+    let receipt = site.tell(&["messages", "show", "1", "--json"]).json();
+    assert_eq!(receipt["message"]["fates"][0]["mapping"], "transport@2", "{receipt}");
+    let audit = site.tell(&["audit", "list", "--json"]).json();
+    assert!(audit["entries"][0]["detail"].as_str().unwrap().contains("by transport@2"), "{audit}");
+    assert_eq!(daemon.stop(), Some(0));
 }
 
 #[test]
@@ -192,7 +227,13 @@ fn compares_maps_over_stored_messages_and_draws_the_same_sample_again() {
     site.send(&messages).with_code(0);
     site.flow(|row| row["delivered"] == 30 && row["filtered"] == 1);
 
+    // A draft on disk is compared as it is now, again and again.
     let diff = ["map", "diff", "transport@1", "transport@2", "--last"];
+    site.write("maps/transport@2.toml", &version(2).replacen("\"en\"", "\"fr\"", 1));
+    assert!(site.tell(&[&diff[..], &["1", "--json"]].concat()).with_code(0).json()["looked_at"] == 1);
+    let draft = site.tell(&[&diff[..], &["5"]].concat()).with_code(0);
+    assert!(draft.out.contains("nothing -> fr"), "{}", draft.out);
+    site.write("maps/transport@2.toml", &version(2));
     let all = site.tell(&[&diff[..], &["100", "--json"]].concat()).with_code(0).without_patient_data().json();
     let count = |name: &str| all[name].as_u64().unwrap();
     assert_eq!(

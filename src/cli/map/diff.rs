@@ -79,7 +79,7 @@ fn offline(arguments: &Arguments) -> Result<MapDiff, Failure> {
             report.not_applicable += 1;
             continue;
         }
-        report.add(what, kind(&message), &compare(&before, &after));
+        report.add(what, kind(&message), &compare((&old, &before), (&new, &after)));
     }
     Ok(report)
 }

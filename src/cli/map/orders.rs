@@ -1,5 +1,6 @@
 //! `gurney map promote`, `rollback` and `unmapped`: what the running box does with its maps.
 
+use super::{library, test::doubts};
 use crate::{
     cli::{
         Exit, Failure,
@@ -33,6 +34,14 @@ pub(in super::super) struct Unmapped {
 
 pub(super) fn promote(arguments: &Arguments) -> Result<Exit, Failure> {
     let (map, purpose) = (arguments.map.clone(), arguments.why.purpose());
+    // The daemon decides; what the samples say is for who decides about it, where the maps are at hand.
+    if arguments.access.config().is_there()
+        && let Ok(library) = library(arguments.access.config(), None)
+        && let Ok(map) = library.map(&map)
+        && let Some(doubts) = doubts(&library, &map)
+    {
+        note(&format!("warning: {doubts}"));
+    }
     changed(&arguments.access, &Request::MapPromote { map, purpose })
 }
 

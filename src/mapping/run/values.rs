@@ -52,7 +52,7 @@ impl<'m> Run<'_, 'm> {
         let start = self.first_when(&row.from);
         let end = self.first_when(&row.until);
         if let (Some((from, start)), Some((until, end))) = (&start, &end)
-            && ends_early(start, end)
+            && is_before(end, start)
         {
             self.contradict(from, until);
         }
@@ -216,14 +216,18 @@ impl<'m> Run<'_, 'm> {
     }
 }
 
-/// Whether `end` lies before `start`, as far as both are known: by instants, else by the digits of their dates.
-fn ends_early(start: &When, end: &When) -> bool {
-    if let (Some(start), Some(end)) = (start.instant(), end.instant()) {
-        return end < start;
+/// Whether one time is before another; by their dates where a time of day is missing (R4 invariant per-1).
+pub(super) fn is_before(one: &When, other: &When) -> bool {
+    match one.instant().zip(other.instant()) {
+        Some((one, other)) => one < other,
+        None => is_later(other.date(), one.date()),
     }
-    let (start, end) = (start.date(), end.date());
-    let shared = start.len().min(end.len());
-    end.get(..shared) < start.get(..shared)
+}
+
+/// Whether one date is later than another; a year or month alone is compared as far as it goes.
+pub(super) fn is_later(date: &str, than: &str) -> bool {
+    let length = date.len().min(than.len());
+    date.get(..length) > than.get(..length)
 }
 
 /// The longest appointment in its unit: 10 weeks of minutes.
