@@ -570,7 +570,6 @@ fn message() -> impl Strategy<Value = (String, Vec<u8>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3000, ..ProptestConfig::default() })]
     #[test]
     fn never_makes_a_bundle_that_fhir_forbids((kind, raw) in message()) {
         let (map, result) = prepare(&raw);
