@@ -28,17 +28,21 @@ const ROUNDS: u32 = 8;
 /// The length of a turn.
 const TURN: Duration = Duration::from_millis(400);
 
+/// Makes of a message what is measured, and says its size.
+type Make<'m> = Box<dyn Fn(&[u8], &mut Index) -> Option<usize> + 'm>;
+
 struct Measure<'m> {
     name: &'static str,
     messages: &'m [Vec<u8>],
-    made: Box<dyn Fn(&[u8], &mut Index) -> Option<usize> + 'm>,
+    made: Make<'m>,
     count: u64,
     bytes: usize,
     seconds: f64,
 }
 
 fn main() {
-    let (jobs, admissions) = (corpus("transport", ""), corpus("record", "-a01-"));
+    let (jobs, admissions, fullest) =
+        (corpus("transport", ""), corpus("record", "-a01-"), corpus("record", "01-a01-admit"));
     let registry = Registry::builtin().unwrap();
     let (transport, adt) = (registry.get("transport", 1).unwrap(), registry.get("adt", 1).unwrap());
     let zone = TimeZone::get("America/New_York").unwrap();
@@ -56,10 +60,11 @@ fn main() {
     };
     let measure = |name, messages, made| Measure { name, messages, made, count: 0, bytes: 0, seconds: 0.0 };
     let mut measures = [
-        measure("transport@1, parse and prepare", jobs.as_slice(), map("transport", false) as Box<_>),
+        measure("transport@1, parse and prepare", jobs.as_slice(), map("transport", false) as Make<'_>),
         measure("transport@1, parse, prepare and render", &jobs, map("transport", true)),
         measure("adt@1 on ADT^A01, parse and prepare", &admissions, map("adt", false)),
         measure("adt@1 on ADT^A01, parse, prepare and render", &admissions, map("adt", true)),
+        measure("adt@1 on the fullest ADT^A01, parse, prepare and render", &fullest, map("adt", true)),
         measure("ADT^A01 as a plain tree of serde_json", &admissions, Box::new(plain)),
     ];
     let mut index = Index::new();

@@ -130,7 +130,7 @@ pub struct Order {
     pub placer_order_number: Option<Phi<Identifier>>,
     /// ORC-3, else OBR-3.
     pub filler_order_number: Option<Phi<Identifier>>,
-    /// OBR-4.
+    /// OBR-4, else RXE-2, RXO-1, RQD-2, RQD-3.
     pub service: Option<Phi<Coded>>,
     /// TQ1-9, else OBR-5, else ORC-7.6.
     pub priority: Given<String>,
@@ -259,11 +259,13 @@ impl Reader<'_, '_> {
 
     fn order(&self) -> Option<Order> {
         let control = self.scope.segment("ORC");
-        let detail = self.scope.segment("OBR");
-        if control.is_none() && detail.is_none() {
+        let services = [("OBR", 4), ("RXE", 2), ("RXO", 1), ("RQD", 2), ("RQD", 3)];
+        let details = services.map(|(name, field)| self.scope.segment(name).map(|detail| detail.field(field)));
+        let mut details = details.into_iter().flatten().peekable();
+        if control.is_none() && details.peek().is_none() {
             return None;
         }
-        let service = detail.and_then(|obr| Coded::read(&obr.field(4).repetition(1), self.scope.charset()));
+        let service = details.find_map(|field| Coded::read(&field.repetition(1), self.scope.charset()));
         Some(Order {
             control: control
                 .and_then(|orc| part(&orc.field(1).repetition(1), 1, self.scope.charset()))
@@ -485,6 +487,15 @@ mod tests {
         assert_eq!((orders[1].control.as_str(), number(&orders[1].placer_order_number)), ("CA", "P2".into()));
         assert_eq!(orders[1].requested_start.as_ref().unwrap().date_time(), "2026-01-03");
         assert!(events[1].notes.is_empty() && events[1].answers.is_empty());
+    }
+
+    #[test]
+    fn reads_what_was_ordered_in_every_kind_of_detail() {
+        let raw =
+            "MSH|^~\\&|A|B|||2026||OMP^O09|1|P|2.5\rORC|NW|P1\rRXO|E1390^Oxygen^HCPCS\rORC|NW|P2\rRQD|1||BED^Bed^L\r";
+        let services =
+            read(raw).into_iter().map(|event| event.order.unwrap().service.unwrap().reveal().first.code.clone());
+        assert_eq!(services.collect::<Vec<_>>(), ["E1390", "BED"]);
     }
 
     proptest! {
