@@ -2,7 +2,8 @@
 //!
 //! A map (`config/maps/`) lists which messages do what to a job, which resources tell a platform so, and for every
 //! element where its value comes from. Tables (`config/terminology/`) give codes their meaning. This module resolves
-//! both once ([`Registry`]) and then applies a map to messages ([`Map::prepare`]). It decides nothing by itself: what
+//! both once ([`Registry`]) and then applies a map to messages ([`Map::prepare`]). A map may also make no job and only
+//! tell what a message says, as records (`record@1` and those that include it). It decides nothing by itself: what
 //! no row and no table says is not sent, and what a row needs and does not find refuses the message.
 //!
 //! Everything that can refuse is found by `prepare`; [`Prepared::render`] only writes bytes. Both are functions of
@@ -40,6 +41,7 @@ mod shape;
 mod source;
 mod system;
 mod table;
+mod target;
 mod text;
 mod verb;
 

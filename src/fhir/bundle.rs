@@ -2,6 +2,8 @@
 //!
 //! Every entry has a full URL and a request. A resource that is already in the Bundle is not added twice.
 
+use std::collections::HashSet;
+
 use super::{
     leaves::{Leaf, entry_leaves, weight},
     node::{Node, Object, Text},
@@ -31,13 +33,13 @@ pub enum Request {
 #[derive(Debug, Default)]
 pub struct Bundle {
     entries: Vec<Node>,
-    full_urls: Vec<String>,
+    full_urls: HashSet<String>,
 }
 
 impl Bundle {
     /// Whether a resource with this full URL is in the Bundle.
     pub fn contains(&self, full_url: &str) -> bool {
-        self.full_urls.iter().any(|known| known == full_url)
+        self.full_urls.contains(full_url)
     }
 
     /// Number of entries.
@@ -67,7 +69,7 @@ impl Bundle {
             }
         };
         let entry = Object::new().with("fullUrl", full_url.clone()).with("resource", resource).with("request", request);
-        self.full_urls.push(full_url);
+        self.full_urls.insert(full_url);
         self.entries.push(Node::from(entry));
     }
 

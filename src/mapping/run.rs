@@ -3,7 +3,7 @@
 //! Every fault is noted and evaluation goes on, so that a person sees all of them at once. A cancel keeps only the
 //! faults that leave it without an identity: what cannot be read is left out, because a cancel must get through.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, cell::RefCell, collections::HashMap, sync::Arc};
 
 use uuid::Uuid;
 
@@ -64,6 +64,10 @@ pub(super) struct Run<'r, 'm> {
     focus: Option<Focus<'r>>,
     unlisted: Option<Unlisted>,
     space: &'r str,
+    /// Where the segments of each name stand, once they were asked for.
+    places: RefCell<Vec<(String, Vec<usize>)>>,
+    /// How many lines alike there are so far.
+    alike: HashMap<Uuid, u32>,
     refusal: Refusal,
     work: &'r Work,
     /// Notes for who asks why; none while messages pass.
@@ -109,6 +113,8 @@ impl<'r, 'm> Run<'r, 'm> {
             focus: None,
             unlisted: None,
             space: "",
+            places: RefCell::default(),
+            alike: HashMap::new(),
             refusal: Refusal::default(),
             work,
             trace: None,

@@ -87,7 +87,7 @@ fn unescaped(text: &str) -> String {
     let mut at = 0;
     while at < bytes.len() {
         if bytes[at] == b'%' && at + 2 < bytes.len() + 1 {
-            out.push(u8::from_str_radix(&text[at + 1..at + 3], 16).unwrap());
+            out.push(u8::from_str_radix(text.get(at + 1..at + 3).unwrap(), 16).unwrap());
             at += 3;
         } else {
             out.push(bytes[at]);
@@ -181,7 +181,7 @@ fn walk(at: &str, name: &str, node: &Value, urls: &[&str], say: &mut dyn FnMut(b
             say(!members.is_empty(), format!("{at}: {name} is an empty object"));
             if let (Some(Value::String(start)), Some(Value::String(end))) = (members.get("start"), members.get("end")) {
                 let length = start.len().min(end.len()).min(10);
-                say(start[..length] <= end[..length], format!("{at}: {name} ends before it starts (per-1)"));
+                say(start.get(..length) <= end.get(..length), format!("{at}: {name} ends before it starts (per-1)"));
             }
             if name == "attachment" || name == "presentedForm" {
                 let data = members.contains_key("data");
@@ -216,13 +216,13 @@ fn text_rules(at: &str, name: &str, text: &str, urls: &[&str], say: &mut dyn FnM
         "system" => say(!text.contains(char::is_whitespace), format!("{at}: system is no URI: {text}")),
         "birthDate" => say(is_date(text), format!("{at}: birthDate")),
         "data" => {
-            let fits =
-                text.len() % 4 == 0 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte));
+            let fits = text.len().is_multiple_of(4)
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte));
             say(fits, format!("{at}: data is no base64"));
         }
         _ if time => match text.split_once('T') {
             Some((date, clock)) => {
-                let zone = clock.ends_with('Z') || clock.len() > 8 && clock[8..].contains(['+', '-']);
+                let zone = clock.ends_with('Z') || clock.get(8..).is_some_and(|rest| rest.contains(['+', '-']));
                 say(date.len() == 10 && is_date(date) && zone, format!("{at}: {name} without zone"));
             }
             None => say(is_date(text) && !instant, format!("{at}: {name} is no time")),

@@ -116,7 +116,7 @@ fn tidy_base64(text: &str) -> Option<String> {
 fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     let pairs = digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
-    if digits.len() % 2 == 0 && digits.iter().all(u8::is_ascii_hexdigit) { pairs.collect() } else { None }
+    if digits.len().is_multiple_of(2) && digits.iter().all(u8::is_ascii_hexdigit) { pairs.collect() } else { None }
 }
 
 fn base64(bytes: &[u8]) -> String {

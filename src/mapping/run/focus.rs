@@ -7,6 +7,8 @@
 //! A segment named in `each` is looked up in the group alone, everything else as ever. So the second insurance never
 //! takes the first one's number, and still finds its patient.
 
+use std::collections::HashSet;
+
 use super::{Found, Present, Run};
 use crate::{
     event::{Part, Scope},
@@ -32,8 +34,8 @@ impl<'r, 'm> Run<'r, 'm> {
         let Some(first) = names.first() else {
             return Vec::new();
         };
-        let starts = self.scope.numbered(first).map(|(start, _)| start);
-        starts.map(|start| Focus { names, start, end: self.group_end(names, start) }).collect()
+        let starts = self.with_places(first, <[usize]>::to_vec);
+        starts.into_iter().map(|start| Focus { names, start, end: self.group_end(names, start) }).collect()
     }
 
     fn group_end(&self, names: &Names, start: usize) -> usize {
@@ -50,10 +52,28 @@ impl<'r, 'm> Run<'r, 'm> {
 
     /// The values at a path, at most so many, in the group that is looked at where it has such segments.
     pub(super) fn parts_at(&self, path: &Path, at_most: usize) -> Vec<Part<'m>> {
-        match self.focused(path) {
-            Some(segments) => segments.flat_map(|segment| Scope::parts_in(segment, path)).take(at_most).collect(),
-            None => self.scope.parts(path).take(at_most).collect(),
+        if let Some(segments) = self.focused(path) {
+            return segments.flat_map(|segment| Scope::parts_in(segment, path)).take(at_most).collect();
         }
+        let wanted = path.occurrence().map(usize::from);
+        self.with_places(path.segment(), |places| {
+            let chosen = places.iter().enumerate();
+            let chosen = chosen.filter(|(number, _)| wanted.is_none_or(|wanted| number + 1 == wanted));
+            let segments = chosen.filter_map(|(_, place)| self.scope.message().segment_at(*place));
+            segments.flat_map(|segment| Scope::parts_in(segment, path)).take(at_most).collect()
+        })
+    }
+
+    /// What `read` makes of the places of the segments of this name. They are looked up once per event, so that a
+    /// message of very many segments takes time by their number and not by its square.
+    fn with_places<T>(&self, name: &str, read: impl FnOnce(&[usize]) -> T) -> T {
+        if let Some((_, places)) = self.places.borrow().iter().find(|(known, _)| known == name) {
+            return read(places);
+        }
+        let found: Vec<usize> = self.scope.numbered(name).map(|(place, _)| place).collect();
+        let read = read(&found);
+        self.places.borrow_mut().push((name.to_owned(), found));
+        read
     }
 
     /// The first value at a path, with its three states.
@@ -94,17 +114,17 @@ impl<'r, 'm> Run<'r, 'm> {
             && (row.nulled.is_empty() || self.is_nulled(&row.nulled))
     }
 
-    /// A resource as often as it will be in the Bundle.
+    /// A resource as often as it will be in the Bundle: of several that would be one and the same the first.
     pub(super) fn find_all(&mut self, resource: &'r Resource) -> Vec<Present> {
-        let mut found: Vec<Present> = Vec::new();
         if resource.each.is_empty() {
-            found.extend(self.find(resource, &found));
-            return found;
+            return self.find(resource).into_iter().collect();
         }
+        let mut found: Vec<Present> = Vec::new();
+        let mut urls = HashSet::new();
         for focus in self.groups(&resource.each) {
             let at = focus.start;
             self.focus = Some(focus);
-            let one = self.find(resource, &found);
+            let one = self.find(resource).filter(|present| urls.insert(present.full_url.clone()));
             found.extend(one.map(|present| Present { at: Some(at), ..present }));
         }
         self.focus = None;

@@ -30,7 +30,7 @@ impl<'r, 'm> Run<'r, 'm> {
         let mut objects = Vec::new();
         for focus in self.groups(&resource.each) {
             let present = self.present.get(place).map(Vec::as_slice).unwrap_or_default();
-            let Some(number) = present.iter().position(|present| present.at == Some(focus.start)) else {
+            let Ok(number) = present.binary_search_by_key(&Some(focus.start), |present| present.at) else {
                 continue;
             };
             self.focus = Some(focus);

@@ -18,8 +18,8 @@ use crate::{
 };
 
 impl<'m> Run<'_, 'm> {
-    /// What a resource is known by, if it will be in the Bundle beside those of its kind that were found before.
-    pub(super) fn find(&mut self, resource: &Resource, before: &[Present]) -> Option<Present> {
+    /// What a resource is known by, if it will be in the Bundle.
+    pub(super) fn find(&mut self, resource: &Resource) -> Option<Present> {
         let verb = self.verb;
         if !resource.create.has(verb) && !resource.put.has(verb) || !self.is_wanted(resource) {
             return None;
@@ -30,7 +30,7 @@ impl<'m> Run<'_, 'm> {
                 return None;
             }
         }
-        let found = self.known_by(resource, before);
+        let found = self.known_by(resource);
         if found.is_none() && resource.need.has(verb) {
             self.miss(&resource.name, &resource.from);
         }
@@ -48,8 +48,7 @@ impl<'m> Run<'_, 'm> {
             Found::Identity(identity) => identity.full_url(&resource.kind),
             Found::Locations(locations) => locations.last()?.full_url.clone(),
         };
-        let is_new = before.iter().all(|known| known.full_url != full_url);
-        is_new.then_some(Present { full_url, found, at: None })
+        Some(Present { full_url, found, at: None })
     }
 
     /// Whether the message is one that this resource is made of.
@@ -60,7 +59,7 @@ impl<'m> Run<'_, 'm> {
             && (resource.spoken.is_empty() || self.is_given(&resource.spoken) || self.is_nulled(&resource.spoken))
     }
 
-    fn known_by(&mut self, resource: &Resource, before: &[Present]) -> Option<Found> {
+    fn known_by(&mut self, resource: &Resource) -> Option<Found> {
         let site = self.context.site;
         let identity = match resource.key {
             Key::Facility => {
@@ -93,14 +92,14 @@ impl<'m> Run<'_, 'm> {
                 let number = event::Identifier::read_cx(&part.repetition, run.scope.charset())?;
                 Some(run.identity_of(&number, ACCOUNT))
             })?,
-            Key::Part | Key::Line => self.part_of(resource, before)?,
+            Key::Part | Key::Line => self.part_of(resource)?,
             Key::Place | Key::Address => return self.places(resource).map(Found::Locations),
         };
         (!identity.value.is_empty()).then_some(Found::Identity(identity))
     }
 
     /// The identity of a part: that of the whole, and what the part says of itself.
-    fn part_of(&self, resource: &Resource, before: &[Present]) -> Option<Identity> {
+    fn part_of(&mut self, resource: &Resource) -> Option<Identity> {
         let whole = resource.of.iter().find_map(|place| match &self.in_view(*place).next()?.found {
             Found::Identity(identity) => Some(identity),
             Found::Locations(_) => None,
@@ -112,25 +111,15 @@ impl<'m> Run<'_, 'm> {
         }
         let mut parts = vec![whole.system.as_bytes(), whole.value.as_bytes(), resource.space.as_bytes()];
         parts.extend(words.iter().map(String::as_bytes));
-        let kind = resource.kind.to_ascii_lowercase();
-        let first = Identity::own(&kind, ids::derive("part", &parts).hyphenated().to_string());
-        if resource.key == Key::Part {
-            return Some(first);
-        }
-        let is_known = |identity: &Identity| {
-            let full_url = identity.full_url(&resource.kind);
-            before.iter().any(|known| known.full_url == full_url)
-        };
-        let mut line = first;
-        for number in 2..=before.len() + 1 {
-            if !is_known(&line) {
-                break;
+        let mut id = ids::derive("part", &parts);
+        if resource.key == Key::Line {
+            let count = self.alike.entry(id).or_default();
+            *count += 1;
+            if *count > 1 {
+                id = ids::derive("line", &[id.as_bytes(), count.to_string().as_bytes()]);
             }
-            let number = number.to_string();
-            let numbered: Vec<&[u8]> = parts.iter().copied().chain([number.as_bytes()]).collect();
-            line = Identity::own(&kind, ids::derive("line", &numbered).hyphenated().to_string());
         }
-        Some(line)
+        Some(Identity::own(&resource.kind.to_ascii_lowercase(), id.hyphenated().to_string()))
     }
 
     /// What stands at these places, each with its name so that a value never slips into another's place.
