@@ -80,11 +80,7 @@ const SITE: &str = include_str!("../config/sites/loopback/gurney.toml");
 impl Link {
     fn new() -> Self {
         let files = [("bench.toml".to_owned(), SITE.to_owned())];
-        let checked = settings::read(
-            &files,
-            &Known { maps: &[], profiles: &[], dialects: &[], use_cases: &[], now: Timestamp(0) },
-        )
-        .unwrap_or_else(|faults| panic!("{faults}"));
+        let checked = settings::read(&files, &Known::nothing(Timestamp(0))).unwrap_or_else(|faults| panic!("{faults}"));
         let registry = Registry::builtin().unwrap_or_else(|faults| panic!("{faults:?}"));
         let flows = Flows::new(&checked.settings, Arc::new(registry));
         Self { zone: flows.zone(0), flows }

@@ -22,6 +22,7 @@ mod hl7;
 mod keys;
 mod listings;
 mod load;
+mod map;
 mod messages;
 mod run;
 mod send;
@@ -99,6 +100,9 @@ enum Command {
     /// Looks at HL7 v2 files.
     #[command(subcommand)]
     Hl7(hl7::Command),
+    /// Maps: what messages become. Which are in use, what they make of samples and messages, and other versions.
+    #[command(subcommand, after_help = map::HELP)]
+    Map(map::Command),
     /// Sends the messages of a file over MLLP and says what was answered.
     Send(send::Arguments),
     /// Watches what passes over a link of the running box; masked, unless --reveal says otherwise.
@@ -198,6 +202,7 @@ pub fn main() -> ExitCode {
         Command::Audit(command) => listings::audit(command),
         Command::UseCases(command) => use_cases::run(command),
         Command::Hl7(command) => hl7::run(command),
+        Command::Map(command) => map::run(command),
         Command::Send(arguments) => send::run(arguments),
         Command::Tap(arguments) => tap::run(arguments),
         Command::Simulate(command) => simulate::run(command),
@@ -216,8 +221,18 @@ pub fn main() -> ExitCode {
 #[derive(Clone, Debug, clap::Args)]
 struct ConfigArgument {
     /// Configuration file; `conf.d/*.toml` beside it is merged.
-    #[arg(long, value_name = "FILE", default_value = "/etc/gurney/gurney.toml")]
+    #[arg(long, value_name = "FILE", default_value = CONFIG_DEFAULT)]
     config: PathBuf,
+}
+
+/// Where the configuration stands unless a command says otherwise.
+const CONFIG_DEFAULT: &str = "/etc/gurney/gurney.toml";
+
+impl ConfigArgument {
+    /// Whether a configuration was named, or stands where it usually does: what works without one does so where there is none.
+    fn is_there(&self) -> bool {
+        self.config != std::path::Path::new(CONFIG_DEFAULT) || self.config.is_file()
+    }
 }
 
 fn pretty(value: &serde_json::Value) -> String {

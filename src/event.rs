@@ -359,7 +359,8 @@ impl Reader<'_, '_> {
 
     fn order(&self) -> Option<Order> {
         let control = self.scope.segment("ORC");
-        if control.is_none() && self.scope.segment("OBR").is_none() {
+        let has_detail = || ["OBR", "RXE", "RXO", "RQD"].iter().any(|name| self.scope.segment(name).is_some());
+        if control.is_none() && !has_detail() {
             return None;
         }
         Some(Order {

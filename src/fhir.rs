@@ -9,8 +9,10 @@
 
 mod bundle;
 mod elements;
+mod leaves;
 mod node;
 
 pub use bundle::{Bundle, Request};
 pub use elements::{coding, concept, identifier, logical_reference, period, quantity, reference};
+pub use leaves::{Leaf, entry_leaves, in_lines, leaves_of, mask};
 pub use node::{Node, Object, Text, clean, decimal};

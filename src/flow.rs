@@ -11,6 +11,7 @@ mod continuation;
 mod decide;
 mod instrument;
 mod jobs;
+mod maps;
 mod net;
 mod reply;
 mod understand;

@@ -2,7 +2,8 @@
 //!
 //! A map (`config/maps/`) lists which messages do what to a job, which resources tell a platform so, and for every
 //! element where its value comes from. Tables (`config/terminology/`) give codes their meaning. This module resolves
-//! both once ([`Registry`]) and then applies a map to messages ([`Map::prepare`]). It decides nothing by itself: what
+//! both once ([`Registry`]) and then applies a map to messages ([`Map::prepare`]). A map may also make no job and only
+//! tell what a message says, as records (`record@1` and those that include it). It decides nothing by itself: what
 //! no row and no table says is not sent, and what a row needs and does not find refuses the message.
 //!
 //! Everything that can refuse is found by `prepare`; [`Prepared::render`] only writes bytes. Both are functions of
@@ -22,31 +23,40 @@ use crate::{
     fhir::{Bundle, Object},
     hl7::{Charset, Encoding, Index, Message, MessageType},
     ids,
-    units::Timestamp,
+    units::{Timestamp, limits},
 };
 
 mod ask;
+mod bounds;
 mod compile;
 mod dialect;
+mod explain;
 mod fault;
 mod identity;
+mod include;
 mod place;
 mod refusal;
 mod run;
+pub mod samples;
 mod shape;
 mod source;
+mod system;
 mod table;
+mod target;
 mod text;
 mod verb;
 
 pub use ask::{JobAsk, Told};
 pub use dialect::{Dialect, STANDARD};
+pub use explain::{Explained, Looked, Said, Silent, Step};
 pub use fault::MapFault;
 pub use identity::BASE;
 pub use refusal::{Missing, Reason, Refusal, Unmapped};
+pub use system::CodeSystem;
 pub use table::{Code, Table, Unlisted};
 pub use verb::Verb;
 
+use bounds::Work;
 use compile::{Compiled, Tables, Trigger};
 use dialect::Dialects;
 use fault::Faults;
@@ -66,6 +76,8 @@ pub struct Context<'a> {
     pub received_at: Timestamp,
     /// SHA-256 of the message as it came.
     pub source_hash: [u8; 32],
+    /// The dialect of its sender, by name and version; [`STANDARD`] where its link names none.
+    pub dialect: (&'a str, u32),
 }
 
 /// What a map makes of a message.
@@ -80,9 +92,10 @@ pub enum Outcome {
 /// A Bundle ready to be sent.
 #[derive(Debug, Default)]
 pub struct Prepared {
-    /// What it does to which jobs; at least one.
+    /// What it does to which jobs; none where the map only tells what is.
     pub jobs: Vec<JobIntent>,
     bundle: Bundle,
+    patient: Option<Uuid>,
 }
 
 impl Prepared {
@@ -91,9 +104,14 @@ impl Prepared {
         self.bundle.render()
     }
 
+    /// The Bundle, for who compares and questions it.
+    pub const fn bundle(&self) -> &Bundle {
+        &self.bundle
+    }
+
     /// Deliveries with the same key keep their order: all that is about one patient.
     pub fn ordering_key(&self) -> Option<Uuid> {
-        self.jobs.first().map(|job| job.ordering_key)
+        self.jobs.first().map(|job| job.ordering_key).or(self.patient)
     }
 }
 
@@ -118,6 +136,8 @@ pub struct Map {
     pub version: u32,
     /// What it is for.
     pub title: String,
+    /// The file it stands in.
+    pub file: String,
     /// Who answers for it.
     pub owner: String,
     /// When somebody last went through it.
@@ -125,8 +145,11 @@ pub struct Map {
     /// When somebody has to again.
     pub review_due: jiff::civil::Date,
     dialect: Arc<Dialect>,
+    /// The same map for the senders of every other dialect.
+    spoken: Vec<Self>,
     compiled: Compiled,
     meta: Object,
+    fingerprint: Uuid,
 }
 
 impl Map {
@@ -135,30 +158,62 @@ impl Map {
         format!("{}@{}", self.name, self.version)
     }
 
-    /// The dialect of the senders that it is for.
-    pub const fn dialect(&self) -> &Arc<Dialect> {
-        &self.dialect
+    /// This map for the senders of a dialect, by name and version.
+    pub fn spoken_in(&self, dialect: (&str, u32)) -> Option<&Self> {
+        if self.dialect.is(dialect) { Some(self) } else { self.spoken.iter().find(|map| map.dialect.is(dialect)) }
+    }
+
+    /// Whether somebody should have gone through it again by `today`.
+    pub fn is_overdue(&self, today: jiff::civil::Date) -> bool {
+        self.review_due < today
+    }
+
+    /// The same for the same text, and no other.
+    pub const fn fingerprint(&self) -> Uuid {
+        self.fingerprint
+    }
+
+    fn trigger_of(&self, kind: &MessageType<'_>) -> Option<&Trigger> {
+        self.compiled.triggers.iter().find(|trigger| trigger.on.iter().any(|on| on.fits(kind)))
     }
 
     /// Translates a message, or says all that keeps it from being translated. Of an order message with several
     /// orders all are translated or none: half an order set is not what was ordered.
     pub fn prepare(&self, message: &Message<'_>, context: &Context<'_>) -> Result<Outcome, Refusal> {
+        if !self.dialect.is(context.dialect) {
+            return self.of_dialect(context)?.prepare(message, context);
+        }
         let kind = message.message_type();
-        let Some(trigger) = self.trigger(&kind) else { return Ok(Outcome::NotApplicable) };
+        let Some(trigger) = self.trigger_of(&kind) else {
+            return Ok(Outcome::NotApplicable);
+        };
+        if let Some(refusal) = bounds::too_large(message) {
+            return Err(refusal);
+        }
         let charset = message.charset(context.encoding);
         let mut refusal = Refusal::default();
-        let mut prepared = Prepared { jobs: Vec::new(), bundle: Bundle::default() };
-        for scope in scopes(trigger, *message, &charset, &mut refusal) {
-            match Run::new(self, context, kind, scope).apply(trigger, &mut prepared.bundle) {
+        let mut prepared = Prepared::default();
+        let work = Work::default();
+        for scope in scopes(trigger.by, message, &charset, &mut refusal) {
+            if prepared.jobs.len() > limits::MAP_ORDERS_MAX {
+                refusal.excessive.push(format!("orders (at most {})", limits::MAP_ORDERS_MAX).into());
+                break;
+            }
+            match Run::new(self, context, kind, scope, &work).apply(trigger, &mut prepared.bundle) {
                 Ok(Ran::NotApplicable) => {}
                 Ok(Ran::Job(job)) => prepared.add(job, &mut refusal),
+                Ok(Ran::Record(patient)) => prepared.patient = prepared.patient.or(patient),
                 Err(found) => refusal.merge(found),
             }
         }
+        if trigger.by.makes_job() && (!prepared.jobs.is_empty() || !refusal.is_empty()) {
+            refusal.merge(bounds::who(message, &kind));
+        }
+        refusal.merge(bounds::output(&prepared.bundle));
         if !refusal.is_empty() {
             return Err(refusal);
         }
-        Ok(if prepared.jobs.is_empty() { Outcome::NotApplicable } else { Outcome::Send(prepared) })
+        Ok(if prepared.bundle.is_empty() { Outcome::NotApplicable } else { Outcome::Send(prepared) })
     }
 }
 
@@ -166,13 +221,26 @@ impl Map {
     /// What a message asks for about jobs, or all that keeps it from being understood. Empty where the message is not
     /// for this map. Of an order message with several orders all are understood or none.
     pub fn asks(&self, message: &Message<'_>, context: &Context<'_>) -> Result<Vec<JobAsk>, Refusal> {
+        if !self.dialect.is(context.dialect) {
+            return self.of_dialect(context)?.asks(message, context);
+        }
         let kind = message.message_type();
-        let Some(trigger) = self.trigger(&kind) else { return Ok(Vec::new()) };
+        let Some(trigger) = self.trigger_of(&kind).filter(|trigger| trigger.by.makes_job()) else {
+            return Ok(Vec::new());
+        };
+        if let Some(refusal) = bounds::too_large(message) {
+            return Err(refusal);
+        }
         let charset = message.charset(context.encoding);
         let mut refusal = Refusal::default();
         let mut asks: Vec<JobAsk> = Vec::new();
-        for scope in scopes(trigger, *message, &charset, &mut refusal) {
-            match Run::new(self, context, kind, scope).ask(trigger) {
+        let work = Work::default();
+        for scope in scopes(trigger.by, message, &charset, &mut refusal) {
+            if asks.len() >= limits::JOBS_OF_MESSAGE_MAX {
+                refusal.excessive.push(format!("orders (at most {})", limits::JOBS_OF_MESSAGE_MAX).into());
+                break;
+            }
+            match Run::new(self, context, kind, scope, &work).ask(trigger) {
                 Ok(Some(ask)) => {
                     let repeated = ask.name.is_some() && asks.iter().any(|known| known.name == ask.name);
                     if repeated && refusal.repeated.is_empty() {
@@ -184,17 +252,17 @@ impl Map {
                 Err(found) => refusal.merge(found),
             }
         }
+        if !asks.is_empty() || !refusal.is_empty() {
+            refusal.merge(bounds::who(message, &kind));
+        }
         if refusal.is_empty() { Ok(asks) } else { Err(refusal) }
     }
 
     /// Adds to `prepared` what is to be told of a job, from its picture, or says all that keeps it from being told.
     pub fn tell(&self, told: &Told, context: &Context<'_>, prepared: &mut Prepared) -> Result<(), Refusal> {
-        let intent = self.tell_one(told, context, &mut prepared.bundle)?;
-        prepared.jobs.push(intent);
-        Ok(())
-    }
-
-    fn tell_one(&self, told: &Told, context: &Context<'_>, bundle: &mut Bundle) -> Result<JobIntent, Refusal> {
+        if !self.dialect.is(context.dialect) {
+            return self.of_dialect(context)?.tell(told, context, prepared);
+        }
         let unreadable = || Refusal { unreadable: vec!["MSH".into()], ..Refusal::default() };
         let index = Index::of(&told.message).map_err(|_| unreadable())?;
         let message = index.message(&told.message);
@@ -203,12 +271,17 @@ impl Map {
         // A job whose picture holds an order is that order's, whatever message came last.
         let scope = Scope::of_orders(message, &charset).into_iter().next();
         let scope = scope.unwrap_or_else(|| Scope::of_message(message, &charset));
-        Run::new(self, context, kind, scope).tell(told, bundle)
+        let work = Work::default();
+        let ran = Run::new(self, context, kind, scope, &work).tell(told, &mut prepared.bundle)?;
+        if let Ran::Job(intent) = ran {
+            prepared.jobs.push(intent);
+        }
+        Some(bounds::output(&prepared.bundle)).filter(|found| !found.is_empty()).map_or(Ok(()), Err)
     }
 
     /// Whether messages become jobs by this map.
     pub fn makes_jobs(&self) -> bool {
-        !self.compiled.triggers.is_empty()
+        self.compiled.triggers.iter().any(|trigger| trigger.by.makes_job())
     }
 
     /// The service that its jobs are.
@@ -216,39 +289,45 @@ impl Map {
         &self.compiled.service
     }
 
-    fn trigger(&self, kind: &MessageType<'_>) -> Option<&Trigger> {
-        self.compiled.triggers.iter().find(|trigger| trigger.on.iter().any(|on| on.fits(kind)))
+    fn of_dialect(&self, context: &Context<'_>) -> Result<&Self, Refusal> {
+        let (name, version) = context.dialect;
+        let unknown = || Refusal { unreadable: vec![format!("dialect {name}@{version}").into()], ..Refusal::default() };
+        self.spoken_in(context.dialect).ok_or_else(unknown)
     }
 }
 
-/// The events of a message, as its trigger sees them.
-fn scopes<'m>(trigger: &Trigger, message: Message<'m>, charset: &'m Charset, refusal: &mut Refusal) -> Vec<Scope<'m>> {
-    let scopes = match trigger.by {
-        By::Order => Scope::of_orders(message, charset),
-        By::Visit => vec![Scope::of_message(message, charset)],
+impl Map {
+    /// The same map, resolved for the senders of a dialect.
+    fn in_dialect(&self, dialect: &Arc<Dialect>, compiled: Compiled) -> Self {
+        Self {
+            name: self.name.clone(),
+            version: self.version,
+            title: self.title.clone(),
+            file: self.file.clone(),
+            owner: self.owner.clone(),
+            reviewed_on: self.reviewed_on,
+            review_due: self.review_due,
+            dialect: Arc::clone(dialect),
+            spoken: Vec::new(),
+            compiled,
+            meta: self.meta.clone(),
+            fingerprint: self.fingerprint,
+        }
+    }
+}
+
+/// The events of a message, each of which the map is applied to.
+fn scopes<'m>(by: By, message: &Message<'m>, charset: &'m Charset, refusal: &mut Refusal) -> Vec<Scope<'m>> {
+    let scopes = match by {
+        By::Order | By::EachOrder => Scope::of_orders(*message, charset),
+        By::EachPatient => Scope::of_patients(*message, charset),
+        By::Visit | By::Message => vec![Scope::of_message(*message, charset)],
     };
     if scopes.is_empty() {
         let from = vec!["ORC".into(), "OBR".into()];
         refusal.missing.push(Missing { what: "order".into(), from });
     }
     scopes
-}
-
-impl Map {
-    /// The same map, resolved for the senders of a dialect.
-    fn spoken(&self, dialect: &Arc<Dialect>, compiled: Compiled) -> Self {
-        Self {
-            name: self.name.clone(),
-            version: self.version,
-            title: self.title.clone(),
-            owner: self.owner.clone(),
-            reviewed_on: self.reviewed_on,
-            review_due: self.review_due,
-            dialect: Arc::clone(dialect),
-            compiled,
-            meta: self.meta.clone(),
-        }
-    }
 }
 
 impl Prepared {
@@ -274,14 +353,13 @@ impl std::fmt::Debug for Map {
 /// All maps and tables of a site.
 #[derive(Debug)]
 pub struct Registry {
-    maps: Maps,
-    /// The same maps for the senders of every other dialect.
-    spoken: BTreeMap<(String, u32), Maps>,
+    maps: BTreeMap<(String, u32), Arc<Map>>,
     dialects: Dialects,
     tables: Tables,
 }
 
-type Maps = BTreeMap<(String, u32), Arc<Map>>;
+/// The maps that are read, before they are shared.
+type Maps = BTreeMap<(String, u32), Map>;
 
 impl Registry {
     /// What comes with Gurney.
@@ -296,6 +374,12 @@ impl Registry {
         let mut faults = Vec::new();
         let is_table = |text: &str| text.lines().any(|line| line.trim_start().starts_with("[table."));
         let mut tables = Tables::new();
+        for (file, text) in BUILTIN.iter().chain(sources).filter(|(_, text)| text.len() > limits::MAP_BYTES_MAX) {
+            Faults { file, text, found: &mut faults }.add(
+                limits::MAP_BYTES_MAX..text.len(),
+                format!("the file has more than {} KiB; is it a map?", limits::MAP_BYTES_MAX >> 10),
+            );
+        }
         for group in [BUILTIN, sources] {
             let mut added = Tables::new();
             for (file, text) in group.iter().filter(|(_, text)| is_table(text)) {
@@ -308,46 +392,70 @@ impl Registry {
         let dialects = dialect::read(&spoken, &tables, &mut faults);
         let mut maps = Maps::new();
         let Some(standard) = dialects.get(&(STANDARD.0.to_owned(), STANDARD.1)) else { return Err(faults) };
+        let is_map = |(_, text): &(&str, &str)| !dialect::is_dialect(text);
+        let bases = include::bases(texts().filter(is_map).map(|(_, text)| text));
         let mut read = Vec::new();
-        for (file, text) in texts().filter(|(_, text)| !dialect::is_dialect(text)) {
+        for (file, text) in texts().filter(is_map) {
             let mut noted = Faults { file, text, found: &mut faults };
-            let added = add_map(text, &tables, standard, &mut maps, &mut noted);
+            let added = add_map(text, &tables, &bases, standard, &mut maps, &mut noted);
             read.extend(added.map(|map| (file, text, map)));
         }
-        let mut registry = Self { maps, spoken: BTreeMap::new(), dialects, tables };
         if faults.is_empty() {
-            registry.translate(&read, &mut faults);
+            translate(&read, &tables, &dialects, &mut maps, &mut faults);
         }
-        if faults.is_empty() { Ok(registry) } else { Err(faults) }
+        for (what, count, limit) in
+            [("maps", maps.len(), limits::MAPS_MAX), ("tables", tables.len(), limits::TABLES_MAX)]
+        {
+            if count > limit {
+                let fault = format!("a site has at most {limit} {what}; there are {count}");
+                Faults { file: "the folder of maps", text: "", found: &mut faults }.add(0..0, fault);
+            }
+        }
+        let maps = maps.into_iter().map(|(key, map)| (key, Arc::new(map))).collect();
+        if faults.is_empty() { Ok(Self { maps, dialects, tables }) } else { Err(faults) }
     }
 
-    /// Resolves every map for every further dialect, so that what does not fit is found now.
-    fn translate(&mut self, read: &[(&str, &str, MapText)], faults: &mut Vec<MapFault>) {
-        for (key, dialect) in self.dialects.iter().filter(|(_, dialect)| !dialect.is_standard()) {
-            let mut maps = Maps::new();
-            for (file, text, map) in read {
-                let mut noted = Faults { file, text, found: faults };
-                let added = compile::compile(map, &self.tables, dialect, &mut noted);
-                let id = (map.map.get_ref().clone(), map.version);
-                if let (Some(compiled), Some(map)) = (added, self.maps.get(&id)) {
-                    maps.insert(id, Arc::new(map.spoken(dialect, compiled)));
-                }
-            }
-            self.spoken.insert(key.clone(), maps);
+    /// What `newer` holds, but the maps that `is_fixed` names as they are here: what was decided with them is made of them. A
+    /// map of `newer` that has the name and version of such a one and says something else is a fault.
+    ///
+    /// # Errors
+    /// The maps that were changed without a new version.
+    pub fn extended(&self, newer: Self, is_fixed: &dyn Fn(&Map) -> bool) -> Result<Self, Vec<String>> {
+        let fixed = || self.maps().filter(|map| is_fixed(map));
+        let differs = |map: &&Arc<Map>| {
+            let other = newer.get(&map.name, map.version);
+            other.is_some_and(|other| other.fingerprint != map.fingerprint)
+        };
+        let changed: Vec<String> = fixed().filter(differs).map(|map| map.id()).collect();
+        if !changed.is_empty() {
+            return Err(changed);
         }
+        let mut maps = newer.maps;
+        maps.extend(fixed().map(|map| ((map.name.clone(), map.version), Arc::clone(map))));
+        Ok(Self { maps, dialects: newer.dialects, tables: newer.tables })
+    }
+
+    /// All words of tables and maps: what a message has in common with them says nothing about a patient.
+    pub fn words(&self) -> std::collections::BTreeSet<String> {
+        let mut words = std::collections::BTreeSet::new();
+        for table in self.tables.values() {
+            words.extend(table.words().map(str::to_owned));
+        }
+        for map in self.maps.values() {
+            words.insert(map.id());
+            words.extend(map.compiled.words());
+        }
+        words
+    }
+
+    /// All tables, by name.
+    pub fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {
+        self.tables.values()
     }
 
     /// The map with this name and version.
     pub fn get(&self, name: &str, version: u32) -> Option<&Arc<Map>> {
         self.maps.get(&(name.to_owned(), version))
-    }
-
-    /// The map with this name and version for the senders of a dialect, given by name and version.
-    pub fn get_for(&self, name: &str, version: u32, dialect: (&str, u32)) -> Option<&Arc<Map>> {
-        if dialect == STANDARD {
-            return self.get(name, version);
-        }
-        self.spoken.get(&(dialect.0.to_owned(), dialect.1))?.get(&(name.to_owned(), version))
     }
 
     /// The dialect with this name and version.
@@ -378,9 +486,19 @@ const RESERVED: [&str; 2] = ["oru", "ack"];
 const BUILTIN: &[(&str, &str)] = &[
     ("terminology/fhir.toml", include_str!("../config/terminology/fhir.toml")),
     ("terminology/hl7-v2.toml", include_str!("../config/terminology/hl7-v2.toml")),
+    ("terminology/record.toml", include_str!("../config/terminology/record.toml")),
     ("terminology/example-site.toml", include_str!("../config/terminology/example-site.toml")),
     ("dialects/standard@1.toml", include_str!("../config/dialects/standard@1.toml")),
     ("maps/transport@1.toml", include_str!("../config/maps/transport@1.toml")),
+    ("maps/record@1.toml", include_str!("../config/maps/record@1.toml")),
+    ("maps/adt@1.toml", include_str!("../config/maps/adt@1.toml")),
+    ("maps/orders@1.toml", include_str!("../config/maps/orders@1.toml")),
+    ("maps/results@1.toml", include_str!("../config/maps/results@1.toml")),
+    ("maps/scheduling@1.toml", include_str!("../config/maps/scheduling@1.toml")),
+    ("maps/referrals@1.toml", include_str!("../config/maps/referrals@1.toml")),
+    ("maps/documents@1.toml", include_str!("../config/maps/documents@1.toml")),
+    ("maps/billing@1.toml", include_str!("../config/maps/billing@1.toml")),
+    ("maps/supplies@1.toml", include_str!("../config/maps/supplies@1.toml")),
 ];
 
 fn add_tables(file: &str, text: &str, tables: &mut Tables, faults: &mut Vec<MapFault>) {
@@ -396,11 +514,12 @@ fn add_tables(file: &str, text: &str, tables: &mut Tables, faults: &mut Vec<MapF
 fn add_map(
     text: &str,
     tables: &Tables,
+    bases: &include::Bases,
     dialect: &Arc<Dialect>,
     maps: &mut Maps,
     faults: &mut Faults<'_>,
 ) -> Option<MapText> {
-    let map = match toml::from_str::<MapText>(text) {
+    let mut map = match toml::from_str::<MapText>(text) {
         Ok(map) => map,
         Err(error) => {
             faults.add(error.span().unwrap_or_default(), error.message());
@@ -415,6 +534,16 @@ fn add_map(
         }
     };
     let (reviewed_on, review_due) = (date(&map.reviewed_on), date(&map.review_due));
+    for (key, value) in [("title", &map.title), ("owner", &map.owner)] {
+        if value.trim().is_empty() {
+            faults.add(map.map.span(), format!("`{key}` is empty; say it, or nobody answers for the map"));
+        }
+    }
+    if let (Some(reviewed_on), Some(review_due)) = (&reviewed_on, &review_due)
+        && review_due <= reviewed_on
+    {
+        faults.add(map.review_due.span(), "the next review is due after the last one");
+    }
     let (name, version, title, owner) = (map.map.get_ref().clone(), map.version, map.title.clone(), map.owner.clone());
     if maps.contains_key(&(name.clone(), version)) {
         faults.add(map.map.span(), format!("{name}@{version} is defined twice; a change needs a new version"));
@@ -424,10 +553,48 @@ fn add_map(
         faults.add(map.map.span(), format!("`{name}` is the name of a map that makes no FHIR and is built in"));
         return None;
     }
+    include::merge(&mut map, bases, faults);
     let compiled = compile::compile(&map, tables, dialect, faults)?;
     let (reviewed_on, review_due, dialect) = (reviewed_on?, review_due?, Arc::clone(dialect));
     let meta = run::map_tag(&format!("{name}@{version}"));
     let key = (name.clone(), version);
-    maps.insert(key, Arc::new(Map { name, version, title, owner, reviewed_on, review_due, dialect, compiled, meta }));
+    let (file, fingerprint) = (faults.file.to_owned(), ids::derive("map-text", &[faults.text.as_bytes()]));
+    maps.insert(
+        key,
+        Map {
+            name,
+            version,
+            title,
+            file,
+            owner,
+            reviewed_on,
+            review_due,
+            dialect,
+            spoken: Vec::new(),
+            compiled,
+            meta,
+            fingerprint,
+        },
+    );
     Some(map)
+}
+
+/// Resolves every map for every further dialect, so that what does not fit is found now.
+fn translate(
+    read: &[(&str, &str, MapText)],
+    tables: &Tables,
+    dialects: &Dialects,
+    maps: &mut Maps,
+    found: &mut Vec<MapFault>,
+) {
+    for (file, text, map) in read {
+        for dialect in dialects.values().filter(|dialect| !dialect.is(STANDARD)) {
+            let mut faults = Faults { file, text, found };
+            let compiled = compile::compile(map, tables, dialect, &mut faults);
+            if let (Some(compiled), Some(map)) = (compiled, maps.get_mut(&(map.map.get_ref().clone(), map.version))) {
+                let spoken = map.in_dialect(dialect, compiled);
+                map.spoken.push(spoken);
+            }
+        }
+    }
 }

@@ -26,7 +26,7 @@ use crate::{
     flow::Flows,
     hl7::profile::Profiles,
     mapping::Registry,
-    settings::{self, LinkWire, Settings},
+    settings::{self, Flow, LinkWire, Mapping, Settings},
     store::{
         self, Entry, Journal, Opened,
         key::StoreKey,
@@ -35,10 +35,10 @@ use crate::{
         writer::{Notice, Order},
     },
     telemetry::{
-        self, Build, LinkSignal, Signal, StoreSignal, Telemetry,
+        self, Build, LinkSignal, MapInUse, Signal, StoreSignal, Telemetry,
         labels::{Ending, Label as _, StoreLevel, StoreOperation},
     },
-    units::limits,
+    units::{Timestamp, limits},
     web::{self, admin},
 };
 
@@ -97,14 +97,20 @@ impl Error {
 ///
 /// # Errors
 /// If it cannot start; once it runs, faults are survived or end the process by the panic hook.
-pub fn run(settings: Settings, registry: Registry, profiles: Profiles, reload: Reload) -> Result<(), Error> {
+pub fn run(
+    settings: Settings,
+    registry: Registry,
+    profiles: Profiles,
+    reload: Reload,
+    read_maps: admin::ReadMaps,
+) -> Result<(), Error> {
     panic::install();
     // Fail points are read from the environment, in builds that have them: those of the tests.
     let _scenario = fail::has_failpoints().then(fail::FailScenario::setup);
     // Without a provider chosen here, the first TLS client would panic; a second choice changes nothing.
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
     let system = actix_rt::System::new();
-    system.block_on(Node::live(Arc::new(settings), Arc::new(registry), &profiles, reload))
+    system.block_on(Node::live(Arc::new(settings), Arc::new(registry), &profiles, reload, read_maps))
 }
 
 /// Reads the configuration again, or says how many faults it has; what they are it has told by itself.
@@ -127,6 +133,7 @@ impl Node {
         registry: Arc<Registry>,
         profiles: &Profiles,
         reload: Reload,
+        read_maps: admin::ReadMaps,
     ) -> Result<(), Error> {
         let clock = Clock::start();
         let mut hangup = signal(SignalKind::hangup()).map_err(Error::system("listen for signals"))?;
@@ -135,7 +142,7 @@ impl Node {
             .map(|kind| signal(kind).map_err(Error::system("listen for signals")))
             .into_iter()
             .collect::<Result<Vec<_>, _>>()?;
-        let (node, metrics) = Self::start(settings, registry, profiles, clock)?;
+        let (node, metrics) = Self::start(settings, registry, profiles, clock, read_maps)?;
         if let Some(socket) = metrics {
             actix_rt::spawn(web::serve(socket, node.web.clone()).map_err(Error::system("start the metrics listener"))?);
         }
@@ -159,6 +166,7 @@ impl Node {
         registry: Arc<Registry>,
         profiles: &Profiles,
         clock: Clock,
+        read_maps: admin::ReadMaps,
     ) -> Result<(Self, Option<TcpListener>), Error> {
         let sockets = Sockets::bind(&settings)?;
         let telemetry = Arc::new(Telemetry::new(
@@ -177,7 +185,10 @@ impl Node {
         let was_clean = opened.was_clean;
         let heard = Arc::clone(&telemetry);
         let flows = Arc::new(Flows::new(&settings, registry).with_profiles(&settings, profiles));
-        let (store, names) = Journal::start(opened, &settings, Arc::clone(&flows), move |notice| hear(&heard, notice))?;
+        let hearing = Arc::clone(&flows);
+        let (store, names) =
+            Journal::start(opened, &settings, Arc::clone(&flows), move |notice| hear(&heard, &hearing, notice))?;
+        tell_maps(&telemetry, &flows, &settings.flows);
         tell_opened(&telemetry, &settings, &store, was_clean);
         let names = Arc::new(names);
         let reader = Reader::start(&plan)?;
@@ -210,6 +221,7 @@ impl Node {
             store: plan,
             links: addresses,
             metrics,
+            read_maps,
         };
         let admin = admin::serve(&path, admin).map_err(|source| Error::Admin { path, source })?;
         Ok((Self { settings, telemetry, store, web, tree, clock, admin }, sockets.metrics))
@@ -290,8 +302,26 @@ fn tell_opened(telemetry: &Telemetry, settings: &Settings, store: &Journal, was_
     });
 }
 
+/// Says which maps are in use, until when somebody must go through them, and which tables there are.
+fn tell_maps(telemetry: &Telemetry, flows: &Flows, configured: &[Flow]) {
+    let mut in_use = Vec::new();
+    for (index, flow) in configured.iter().enumerate() {
+        let (name, version, review_due) = match (flows.map_of(index), &flow.mapping) {
+            (Some(map), _) => {
+                let due = map.review_due.to_zoned(jiff::tz::TimeZone::UTC).ok();
+                (map.name.clone(), map.version, due.map(|due| Timestamp(due.timestamp().as_millisecond())))
+            }
+            (None, Mapping::Map { name, version }) => (name.clone(), *version, None),
+            (None, Mapping::Raw) => continue,
+        };
+        in_use.push(MapInUse { name, version, review_due });
+    }
+    let registry = flows.registry();
+    telemetry.maps(&in_use, registry.tables().map(|table| &*table.name));
+}
+
 /// Turns what the journal thread says into log lines and metrics.
-fn hear(telemetry: &Telemetry, notice: Notice<'_>) {
+fn hear(telemetry: &Telemetry, flows: &Flows, notice: Notice<'_>) {
     match notice {
         Notice::Committed { took, .. } => telemetry.store().committed(took),
         Notice::Counted { flow, outcome, by } => {
@@ -321,6 +351,15 @@ fn hear(telemetry: &Telemetry, notice: Notice<'_>) {
             telemetry.store().tell(StoreSignal::Failed { operation, cause: error });
         }
         Notice::Reopened => telemetry.store().tell(StoreSignal::Reopened),
+        Notice::MapInUse { flow, mapping } => {
+            let name = flows.flow(flow).map_or("", |flow| flow.name.as_str());
+            telemetry.tell(Signal::MapInUse { flow: name, mapping });
+            tell_maps(telemetry, flows, flows.all());
+        }
+        Notice::MapMissing { flow, mapping } => {
+            let name = flows.flow(flow).map_or("", |flow| flow.name.as_str());
+            telemetry.tell(Signal::MapMissing { flow: name, mapping });
+        }
         Notice::Poisoned => telemetry.unrouted().error(telemetry::labels::Stage::Validate),
     }
 }

@@ -61,8 +61,17 @@ pub struct Known<'a> {
     pub dialects: &'a [(&'a str, u32)],
     /// Use cases that are documented.
     pub use_cases: &'a [UseCase],
+    /// Maps whose review is overdue: name, version, and by how many days.
+    pub overdue: &'a [(&'a str, u32, i64)],
     /// The time of the check: accepted risks end.
     pub now: Timestamp,
+}
+
+impl Known<'_> {
+    /// Nothing is installed.
+    pub const fn nothing(now: Timestamp) -> Self {
+        Self { maps: &[], profiles: &[], dialects: &[], use_cases: &[], overdue: &[], now }
+    }
 }
 
 /// A configuration that Gurney starts with.

@@ -38,6 +38,7 @@ pub mod maintenance;
 mod open;
 mod parts;
 pub mod pressure;
+mod promoted;
 pub mod reader;
 pub mod receipts;
 pub mod rows;
@@ -45,6 +46,7 @@ mod schema;
 pub mod shared;
 mod threads;
 mod transaction;
+pub mod translations;
 pub mod writer;
 
 pub use audit::{AuditCheck, Entry, verify_audit};

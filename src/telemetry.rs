@@ -8,16 +8,19 @@
 //!
 //! Serves no HTTP and reads no clock.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use prometheus::TextEncoder;
 use tracing::warn;
 
-use self::catalogue::{Catalogue, PerLabel};
+use self::{
+    catalogue::{Catalogue, PerLabel},
+    meters::unix_seconds,
+};
 use crate::{
     ids::Name,
     settings::{Mapping, Settings},
-    units::limits,
+    units::{Timestamp, limits},
 };
 
 mod catalogue;
@@ -43,6 +46,17 @@ pub struct Build<'a> {
     pub revision: &'a str,
     /// Version of the store's schema.
     pub schema: u32,
+}
+
+/// A map that a flow uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapInUse {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: u32,
+    /// When somebody has to go through it again, where that is known.
+    pub review_due: Option<Timestamp>,
 }
 
 /// Metrics and signals of one box.
@@ -94,6 +108,26 @@ impl Telemetry {
             warn!(series, limit = limits::SERIES_MAX, "more metric series than a site should have");
         }
         Ok(telemetry)
+    }
+
+    /// Says which maps are in use and until when somebody must go through them, and makes a series for every code table.
+    pub fn maps<'t>(&self, in_use: &[MapInUse], tables: impl Iterator<Item = &'t str>) {
+        self.families.mapping_info.reset();
+        self.families.mapping_review_due_timestamp_seconds.reset();
+        let mut first_due: BTreeMap<&str, Timestamp> = BTreeMap::new();
+        for map in in_use {
+            self.families.mapping_info.with_label_values(&[map.name.as_str(), &map.version.to_string()]).set(1);
+            self.families.mapping_unmapped_codes_total.with_label_values(&[map.name.as_str()]);
+            if let Some(due) = map.review_due {
+                first_due.entry(&map.name).and_modify(|known| *known = due.min(*known)).or_insert(due);
+            }
+        }
+        for (map, due) in first_due {
+            self.families.mapping_review_due_timestamp_seconds.with_label_values(&[map]).set(unix_seconds(due));
+        }
+        for table in tables {
+            self.families.terminology_unmapped_codes_total.with_label_values(&[table]);
+        }
     }
 
     /// The meter of a link, by its index in the settings.

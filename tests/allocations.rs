@@ -30,11 +30,7 @@ struct Link {
 impl Link {
     fn new() -> Self {
         let files = [("site.toml".to_owned(), SITE.to_owned())];
-        let checked = settings::read(
-            &files,
-            &Known { maps: &[], profiles: &[], dialects: &[], use_cases: &[], now: Timestamp(0) },
-        )
-        .unwrap_or_else(|faults| panic!("{faults}"));
+        let checked = settings::read(&files, &Known::nothing(Timestamp(0))).unwrap_or_else(|faults| panic!("{faults}"));
         let registry = Registry::builtin().unwrap_or_else(|faults| panic!("{faults:?}"));
         Self { flows: Flows::new(&checked.settings, Arc::new(registry)), index: Index::new() }
     }

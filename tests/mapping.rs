@@ -7,7 +7,7 @@ use std::{fs, path::Path, sync::LazyLock};
 
 use gurney::{
     hl7::Index,
-    mapping::{Context, Map, Outcome, Prepared, Reason, Refusal, Registry, STANDARD, Verb},
+    mapping::{CodeSystem, Context, Map, Outcome, Prepared, Reason, Refusal, Registry, STANDARD, Verb},
     sim::{
         ehr::{Dialect, Generator, Kind, Profile},
         platform::Store,
@@ -39,6 +39,7 @@ fn prepare(raw: &[u8]) -> Result<Outcome, Refusal> {
         encoding: None,
         received_at: Timestamp(1_795_184_400_123),
         source_hash: digest.as_ref().try_into().unwrap(),
+        dialect: STANDARD,
     };
     map().prepare(&index.message(raw), &context)
 }
@@ -369,20 +370,73 @@ fn reports_faults_of_maps_and_tables_with_their_place() {
     let reserved = builtin.replacen("= \"transport\"\nversion", "= \"oru\"\nversion", 1);
     let reserved = Registry::with(&[("oru.toml", &reserved)]).unwrap_err();
     assert!(reserved[0].text.contains("is built in"), "{reserved:?}");
+    let old = broken.replace("2027-05-20", "2026-05-20");
+    let old = Registry::with(&[("mine.toml", &old)]).unwrap_err();
+    assert!(old.iter().any(|fault| fault.text == "the next review is due after the last one"), "{old:?}");
     let unknown = Registry::with(&[("t.toml", "[table.x]\ntitle = \"a\"\nverzion = \"1\"\n")]).unwrap_err();
     assert_eq!((unknown[0].line, unknown[0].file.as_str()), (3, "t.toml"));
 }
 
 #[test]
 fn lets_a_site_bring_its_own_tables() {
-    let table = "[table.service]\ntitle = \"Orders\"\nversion = \"7\"\nsource = \"a site\"\n\
+    let table = "[table.service]\ntitle = \"Orders\"\ncode_system = \"local\"\nversion = \"7\"\nsource = \"a site\"\n\
                  codes = [{ code = \"RIDE1\", kind = \"transport\", level = \"bls\", mobility = \"stretcher\", carries = \"stretcher\" }]\n";
     let registry = Registry::with(&[("site.toml", table)]).unwrap();
     let raw = String::from_utf8(input("02-order-mode-in-obr-30")).unwrap().replace("TRANSPORT^", "RIDE1^");
     let index = Index::of(raw.as_bytes()).unwrap();
-    let context = Context { site: "s", zone: &ZONE, encoding: None, received_at: Timestamp(0), source_hash: [0; 32] };
+    let context = Context {
+        site: "s",
+        zone: &ZONE,
+        encoding: None,
+        received_at: Timestamp(0),
+        source_hash: [0; 32],
+        dialect: STANDARD,
+    };
     let outcome = registry.get("transport", 1).unwrap().prepare(&index.message(raw.as_bytes()), &context);
     assert!(matches!(outcome, Ok(Outcome::Send(_))), "{outcome:?}");
+}
+
+#[test]
+fn wants_to_know_whose_codes_a_table_lists() {
+    let table = |lines: &str| format!("\n[table.x]\ntitle = \"X\"\n{lines}\ncodes = [{{ code = \"a\" }}]\n");
+    let good = "code_system = \"LOINC\"\nsystem = \"http://loinc.org\"\nversion = \"2.78\"\nsource = \"LOINC\"";
+    let registry = Registry::with(&[("t.toml", &table(good))]).unwrap();
+    assert_eq!(registry.table("x").unwrap().code_system, CodeSystem::Loinc);
+    let fault = |lines: &str| Registry::with(&[("t.toml", &table(lines))]).unwrap_err()[0].to_string();
+    for (lines, expected) in [
+        (good.replace("LOINC\"\nsys", "LOINK\"\nsys"), "t.toml:4:15: `LOINK` is no code system"),
+        (good.replace("code_system = \"LOINC\"", ""), "t.toml:2:1: expected `code_system`"),
+        (good.replace("http://loinc.org", "http://snomed.info/sct"), "t.toml:5:10: codes of LOINC have a URI"),
+        (good.replace("\"LOINC\"\nsys", "\"NEMSIS\"\nsys"), "t.toml:5:10: this is the URI of LOINC"),
+        (good.replace("2.78", " "), "t.toml:6:11: `version` is empty"),
+        (good.replace("version = \"2.78\"", ""), "t.toml:2:1: missing field `version`"),
+        (good.replace("source = \"LOINC\"", ""), "t.toml:2:1: missing field `source`"),
+    ] {
+        let found = fault(&lines);
+        assert!(found.starts_with(expected), "{found}\n{expected}");
+    }
+}
+
+#[test]
+fn adds_new_versions_to_what_runs_and_changes_none() {
+    let builtin = include_str!("../config/maps/transport@1.toml");
+    let second = builtin.replacen("version     = 1", "version     = 2", 1);
+    let running = Registry::with(&[("m/transport@2.toml", &second)]).unwrap();
+    let third = second.replacen("version     = 2", "version     = 3", 1);
+    let newer =
+        |second: &str| Registry::with(&[("m/transport@2.toml", second), ("m/transport@3.toml", &third)]).unwrap();
+    let extended = running.extended(newer(&second), &|_| true).unwrap();
+    assert!(extended.get("transport", 3).is_some() && extended.maps().count() == REGISTRY.maps().count() + 2);
+    let edited = second.replacen("the hospital that asks", "the hospital", 1);
+    let is_second = |map: &Map| map.version == 2;
+    assert_eq!(running.extended(newer(&edited), &is_second).unwrap_err(), ["transport@2"]);
+    // What nobody uses is a draft, and may be changed and taken away.
+    let draft = running.extended(newer(&edited), &|map| map.version == 1).unwrap();
+    assert_ne!(draft.get("transport", 2).unwrap().fingerprint(), running.get("transport", 2).unwrap().fingerprint());
+    let gone = running.extended(Registry::builtin().unwrap(), &|map| map.version == 1).unwrap();
+    assert!(gone.get("transport", 2).is_none() && gone.get("transport", 1).is_some());
+    let kept = running.extended(Registry::builtin().unwrap(), &is_second).unwrap();
+    assert!(kept.get("transport", 2).is_some());
 }
 
 #[test]

@@ -34,6 +34,7 @@ fn load(text: &str) -> Result<(), Faults> {
         profiles: &[("lenient", 1)],
         dialects: &[("standard", 1)],
         use_cases: &[],
+        overdue: &[],
         now: Timestamp(1_772_000_000_000),
     };
     let files = [("gurney.toml".to_owned(), text.to_owned())];

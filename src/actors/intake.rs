@@ -26,7 +26,7 @@ use crate::{
     settings::{AckAfter, ApplicationAck, BatchAck, Content, Framing, Link, WhenRefused},
     store::writer::{Latch, Scrap},
     telemetry::{
-        LinkSignal, Telemetry,
+        LinkSignal, Signal, Telemetry,
         labels::{AckCode, BatchFault, FrameFault, Guess, LinkEvent, Stage},
     },
     units::{Timestamp, limits},
@@ -189,6 +189,11 @@ impl Intake {
         for route in message.routes.iter().filter(|_| message.part.is_none()) {
             if matches!(route.verdict, RouteVerdict::Hold { .. } | RouteVerdict::Quarantine { .. }) {
                 self.telemetry.flow(route.flow).error(Stage::Map);
+            }
+        }
+        for (flow, table) in &message.unmapped {
+            if let Some(map) = self.flows.map_of(*flow) {
+                self.telemetry.tell(Signal::CodeUnmapped { mapping: &map.name, table });
             }
         }
         // A sender that is told AE goes on with its next message, so nothing is held back for it.

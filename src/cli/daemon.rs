@@ -73,6 +73,11 @@ impl Access {
         &self.config
     }
 
+    /// Whether a socket or a configuration was named, or the usual one is there: whether there may be a daemon at all.
+    pub(super) fn names_a_box(&self) -> bool {
+        self.socket.is_some() || self.config.is_there()
+    }
+
     /// Asks the daemon.
     pub(super) fn ask<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Failure> {
         ask(&self.path()?, request)

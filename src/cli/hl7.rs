@@ -115,7 +115,7 @@ fn frames(bytes: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// Every single message of a file; the whole file, if there is none in it.
-fn messages(bytes: &[u8]) -> Vec<Vec<u8>> {
+pub(super) fn messages(bytes: &[u8]) -> Vec<Vec<u8>> {
     let mut messages = Vec::new();
     for payload in payloads(bytes) {
         let ranges = split_messages(&payload);

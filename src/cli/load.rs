@@ -82,19 +82,53 @@ pub(super) struct Loaded {
 /// Reads the configuration at `path` together with `conf.d/*.toml` beside it and the site's maps, and checks it as of `now`.
 pub(super) fn load(path: &Path, now: Timestamp) -> Result<Loaded, LoadError> {
     let files = files(path)?;
-    let mut sources = folder_of(&files, "maps").map_or_else(|| Ok(Vec::new()), |folder| sources_in(&folder))?;
-    sources.extend(folder_of(&files, "dialects").map_or_else(|| Ok(Vec::new()), |folder| sources_in(&folder))?);
-    let texts: Vec<(&str, &str)> = sources.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
-    let registry = Registry::with(&texts).map_err(LoadError::Maps)?;
+    let registry = maps_in(&files)?;
+    let today = jiff::Timestamp::from_millisecond(now.0).unwrap_or_default().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let overdue: Vec<(&str, u32, i64)> = registry
+        .maps()
+        .filter(|map| map.is_overdue(today))
+        .map(|map| (map.name.as_str(), map.version, days_between(map.review_due, today)))
+        .collect();
     let maps: Vec<(String, u32)> = registry.maps().map(|map| (map.name.clone(), map.version)).collect();
     let maps: Vec<(&str, u32)> = maps.iter().map(|(name, version)| (name.as_str(), *version)).collect();
     let dialects: Vec<(&str, u32)> = registry.dialects().map(|of| (of.name.as_str(), of.version)).collect();
     let profiles = profiles(folder_of(&files, "profiles").as_deref())?;
     let known: Vec<(&str, u32)> = profiles.all().map(|profile| (profile.name(), profile.version())).collect();
     let use_cases = use_cases(folder_of(&files, "use_cases").as_deref())?;
-    let checked =
-        read(&files, &Known { maps: &maps, profiles: &known, dialects: &dialects, use_cases: &use_cases, now })?;
+    let known =
+        Known { maps: &maps, profiles: &known, dialects: &dialects, use_cases: &use_cases, overdue: &overdue, now };
+    let checked = read(&files, &known)?;
     Ok(Loaded { checked, registry, profiles, use_cases })
+}
+
+/// Days from one date to another.
+pub(super) fn days_between(from: jiff::civil::Date, to: jiff::civil::Date) -> i64 {
+    from.until(to).map_or(0, |span| i64::from(span.get_days()))
+}
+
+/// The built-in maps and tables, and those of a folder.
+pub(super) fn maps(folder: Option<&Path>) -> Result<Registry, LoadError> {
+    registry(folder.map(Path::to_owned).into_iter())
+}
+
+/// The maps, tables and dialects that the configuration at `path` names, as they are on disk now.
+pub(super) fn maps_of(path: &Path) -> Result<Registry, LoadError> {
+    maps_in(&files(path)?)
+}
+
+/// The built-in maps, tables and dialects, and those of the folders that the configuration names.
+fn maps_in(files: &[(String, String)]) -> Result<Registry, LoadError> {
+    let folders = ["maps", "dialects"].map(|key| folder_of(files, key));
+    registry(folders.into_iter().flatten())
+}
+
+fn registry(folders: impl Iterator<Item = PathBuf>) -> Result<Registry, LoadError> {
+    let mut sources = Vec::new();
+    for folder in folders {
+        sources.extend(sources_in(&folder)?);
+    }
+    let texts: Vec<(&str, &str)> = sources.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    Registry::with(&texts).map_err(LoadError::Maps)
 }
 
 /// The built-in profiles, and those of a folder.

@@ -150,6 +150,9 @@ fn fate_text(fate: &Fate) -> String {
         text += &format!(" {} {destination}", if fate.state == "delivered" { "to" } else { "for" });
     }
     text += &format!(" since {}", local_with_offset(fate.at));
+    if let Some(mapping) = fate.mapping.as_ref().filter(|mapping| *mapping != "raw") {
+        text += &format!(", by {mapping}");
+    }
     if let Some(status) = fate.status {
         text += &format!(", HTTP {status}");
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     ConfigArgument, Exit, chain, check,
-    load::{LoadError, Loaded},
+    load::{self, LoadError, Loaded},
     note,
 };
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     settings::{SecretRef, Settings},
     store,
     telemetry::logging,
+    web::admin::ReadMaps,
 };
 
 /// Arguments of `gurney run`.
@@ -53,7 +54,9 @@ pub(super) fn run(arguments: &Arguments, format: logging::Format) -> Exit {
     }
     let config = arguments.config.clone();
     let reload: node::Reload = Arc::new(move || reload(&config));
-    match node::run(checked.settings, registry, profiles, reload) {
+    let config = arguments.config.clone();
+    let read_maps: ReadMaps = Arc::new(move || load::maps_of(&config.config).map_err(|error| chain(&error)));
+    match node::run(checked.settings, registry, profiles, reload, read_maps) {
         Ok(()) => Exit::Good,
         Err(error) => {
             note(&format!("error: {}", chain(&error)));

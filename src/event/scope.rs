@@ -108,6 +108,11 @@ impl<'m> Scope<'m> {
         self.charset
     }
 
+    /// Where the event's own segments begin: what tells the events of a message apart.
+    pub fn first_place(&self) -> usize {
+        self.order.map_or(self.common.start, |order| order.start)
+    }
+
     /// The segments with this name that belong to the event, in order.
     pub fn segments<'s>(&'s self, name: &'s str) -> impl Iterator<Item = Segment<'m>> + use<'s, 'm> {
         self.numbered(name).map(|(_, segment)| segment)

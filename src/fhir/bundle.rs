@@ -2,7 +2,12 @@
 //!
 //! Every entry has a full URL and a request. A resource that is already in the Bundle is not added twice.
 
-use super::node::{Node, Object, Text};
+use std::collections::HashSet;
+
+use super::{
+    leaves::{Leaf, entry_leaves, weight},
+    node::{Node, Object, Text},
+};
 
 /// What a transaction does with an entry.
 #[derive(Clone, Debug)]
@@ -28,13 +33,13 @@ pub enum Request {
 #[derive(Debug, Default)]
 pub struct Bundle {
     entries: Vec<Node>,
-    full_urls: Vec<String>,
+    full_urls: HashSet<String>,
 }
 
 impl Bundle {
     /// Whether a resource with this full URL is in the Bundle.
     pub fn contains(&self, full_url: &str) -> bool {
-        self.full_urls.iter().any(|known| known == full_url)
+        self.full_urls.contains(full_url)
     }
 
     /// Number of entries.
@@ -64,8 +69,18 @@ impl Bundle {
             }
         };
         let entry = Object::new().with("fullUrl", full_url.clone()).with("resource", resource).with("request", request);
-        self.full_urls.push(full_url);
+        self.full_urls.insert(full_url);
         self.entries.push(Node::from(entry));
+    }
+
+    /// Every value, with its place.
+    pub fn leaves(&self) -> Vec<Leaf> {
+        entry_leaves(&self.entries)
+    }
+
+    /// About how many bytes it has.
+    pub fn weight(&self) -> usize {
+        self.entries.iter().map(weight).sum()
     }
 
     /// The Bundle as compact JSON.

@@ -4,7 +4,8 @@
 
 use std::{fmt, sync::Arc};
 
-/// A string that is constant, shared with a map, or made for one message.
+/// A string that is constant, shared with a map, or made for one message. Only what is owned is masked where people look at
+/// results, so what came from a message is never made static or shared.
 #[derive(Clone)]
 pub enum Text {
     /// A constant of the program.
@@ -140,6 +141,16 @@ impl Object {
         self.0.iter().find(|(key, _)| key.as_str() == name).map(|(_, node)| node)
     }
 
+    /// The members, in order.
+    pub fn members(&self) -> impl Iterator<Item = (&str, &Node)> {
+        self.0.iter().map(|(key, node)| (key.as_str(), node))
+    }
+
+    /// Whether a member is this text.
+    pub fn has(&self, name: &str, text: &str) -> bool {
+        matches!(self.get(name), Some(Node::Text(found)) if found.as_str() == text)
+    }
+
     /// Sets a member in place of an earlier one; an empty value changes nothing.
     pub fn set(&mut self, name: impl Into<Text>, value: impl Into<Node>) {
         let (name, value) = (name.into(), value.into());
@@ -165,6 +176,13 @@ impl Object {
     pub fn with(mut self, name: &'static str, value: impl Into<Node>) -> Self {
         self.set(name, value);
         self
+    }
+
+    /// Sets all members of another object.
+    pub fn absorb(&mut self, other: Self) {
+        for (name, value) in other.0 {
+            self.set(name, value);
+        }
     }
 
     /// Appends to a list, which begins with its first item; an empty value changes nothing.

@@ -10,6 +10,7 @@ use super::{
     acknowledge::Manners,
     continuation::{held, part_of},
     jobs::Desk,
+    maps::InUse,
     understood::short_hash,
 };
 use crate::{
@@ -19,8 +20,8 @@ use crate::{
         profile::{Findings, Level, Profile, Profiles, Rule, validate},
     },
     job::Policy,
-    mapping::{self, Map, Missing, Prepared, Refusal, Registry, STANDARD, Told},
-    settings::{AckAfter, Content, DialectRef, Flow, Link, Mapping, Settings, Unrouted},
+    mapping::{self, Missing, Prepared, Refusal, Registry, STANDARD, Told},
+    settings::{AckAfter, Content, DialectRef, Flow, Link, Settings, Unrouted},
     units::Timestamp,
 };
 
@@ -35,9 +36,8 @@ pub struct Flows {
     dialects: Vec<DialectRef>,
     pub(super) contents: Vec<Content>,
     frames: Vec<usize>,
-    maps: Vec<Option<Arc<Map>>>,
+    pub(super) in_use: Arc<InUse>,
     profiles: Vec<Option<Arc<Profile>>>,
-    registry: Arc<Registry>,
     site: String,
     utc: TimeZone,
     policy: Policy,
@@ -65,10 +65,9 @@ impl Flows {
             flows: settings.flows.clone(),
             by_link: (0..settings.links.len()).map(of_link).collect(),
             manners: settings.links.iter().enumerate().map(manners).collect(),
-            maps: settings.flows.iter().map(|flow| map_of(&registry, flow, settings.links.get(flow.from))).collect(),
             dialects: settings.links.iter().map(|link| link.dialect.clone()).collect(),
+            in_use: Arc::new(InUse::new(registry, settings.flows.iter().map(|flow| &flow.mapping))),
             profiles: vec![None; settings.links.len()],
-            registry,
             site: settings.site.clone(),
             utc: TimeZone::UTC,
             policy: Policy::default(),
@@ -101,6 +100,11 @@ impl Flows {
         self.flows.get(index)
     }
 
+    /// All flows, as the settings have them.
+    pub fn all(&self) -> &[Flow] {
+        &self.flows
+    }
+
     /// The zone of a link's times.
     pub fn zone(&self, link: usize) -> TimeZone {
         self.zones.get(link).cloned().unwrap_or(TimeZone::UTC)
@@ -129,11 +133,8 @@ impl Flows {
         let mut prepared = Prepared::default();
         for told in told {
             let link = self.links.iter().position(|link| *link == told.link);
-            let dialect = link.and_then(|link| self.dialects.get(link));
-            let (name, version) = mapping.rsplit_once('@').unwrap_or((mapping, ""));
-            let map = version.parse().ok().and_then(|version| self.registry.get_for(name, version, spoken(dialect)));
             let context = self.context(link, None, received_at, content_hash);
-            match map.map(|map| map.tell(told, &context, &mut prepared)) {
+            match self.map(mapping).map(|map| map.tell(told, &context, &mut prepared)) {
                 Some(Ok(())) => {}
                 Some(Err(found)) => refusal.merge(found),
                 None => refusal.missing.push(Missing { what: "map".into(), from: vec![mapping.into()] }),
@@ -144,7 +145,7 @@ impl Flows {
 
     /// What decides about the jobs of a flow; nothing for flows without.
     pub(super) fn desk(&self, flow: usize, message: &Understood, by: By, now: Timestamp) -> Option<Desk<'_>> {
-        let map = self.maps.get(flow)?.as_ref()?;
+        let map = self.map_of(flow)?;
         Some(Desk {
             flows: self,
             mapping: map.id(),
@@ -158,17 +159,12 @@ impl Flows {
 
     /// Whether a flow makes jobs of its messages.
     pub fn makes_jobs(&self, flow: usize) -> bool {
-        self.maps.get(flow).and_then(Option::as_ref).is_some_and(|map| map.makes_jobs())
+        self.map_of(flow).is_some_and(|map| map.makes_jobs())
     }
 
     /// What is automatic about jobs.
     pub const fn policy(&self) -> &Policy {
         &self.policy
-    }
-
-    /// All flows, as in the settings.
-    pub fn all(&self) -> &[Flow] {
-        &self.flows
     }
 
     /// What `mapping` (`name@version`) makes of a stored message; `None` if the map is gone or refuses it.
@@ -180,14 +176,7 @@ impl Flows {
         received_at: Timestamp,
         content_hash: [u8; 32],
     ) -> Option<Vec<u8>> {
-        let (name, version) = mapping.rsplit_once('@')?;
-        let dialect = link.and_then(|link| self.dialects.get(link));
-        let map = self.registry.get_for(name, version.parse().ok()?, spoken(dialect))?;
-        let text = Text::of(raw, link.and_then(|link| self.charset(link)));
-        let mut index = Index::default();
-        let unfolded = unfolded(text.bytes(), &mut index).ok()?;
-        let context = self.context(link, text.configured(), received_at, content_hash);
-        match map.prepare(&index.message(&unfolded), &context) {
+        match self.translated(&*self.map(mapping)?, link, raw, received_at, content_hash)? {
             Ok(mapping::Outcome::Send(prepared)) => Some(prepared.render()),
             Ok(mapping::Outcome::NotApplicable) | Err(_) => None,
         }
@@ -201,7 +190,9 @@ impl Flows {
         source_hash: [u8; 32],
     ) -> mapping::Context<'_> {
         let zone = link.and_then(|link| self.zones.get(link)).unwrap_or(&self.utc);
-        mapping::Context { site: &self.site, zone, encoding, received_at, source_hash }
+        let dialect = link.and_then(|link| self.dialects.get(link));
+        let dialect = dialect.map_or(STANDARD, |dialect| (dialect.name.as_str(), dialect.version));
+        mapping::Context { site: &self.site, zone, encoding, received_at, source_hash, dialect }
     }
 
     /// Reads one message that came over `link`.
@@ -221,6 +212,8 @@ impl Flows {
             sequence: None,
             ack_after: AckAfter::Stored,
             later: None,
+            map_changes: self.map_changes(),
+            unmapped: Vec::new(),
         };
         match self.content(link) {
             Content::Hl7 => self.understand_hl7(link, raw, index, &mut understood),
@@ -283,8 +276,11 @@ impl Flows {
         } else {
             understood.findings = self.findings(link, message);
             understood.findings.as_ref().and_then(unfit).map_or(Ok(()), Err)?;
-            let verdict = |flow| Route { flow, verdict: self.verdict(flow, message, encoding, understood) };
+            let mut unmapped = Vec::new();
+            let verdict =
+                |flow| Route { flow, verdict: self.verdict(flow, message, encoding, understood, &mut unmapped) };
             understood.routes = self.takers(link, message).map(verdict).collect();
+            understood.unmapped = unmapped;
         }
         match manners {
             Some(manners) if understood.routes.is_empty() && manners.answering.unrouted == Unrouted::Reject => {
@@ -333,9 +329,10 @@ impl Flows {
         message: &Message<'_>,
         encoding: Option<Encoding>,
         understood: &Understood,
+        unmapped: &mut Vec<(usize, Arc<str>)>,
     ) -> RouteVerdict {
         let deliver = RouteVerdict::Deliver { ordering_key: ordering_key(message, understood.link) };
-        let Some(Some(map)) = self.maps.get(flow) else { return deliver };
+        let Some(map) = self.map_of(flow) else { return deliver };
         let context = self.context(Some(understood.link), encoding, understood.received_at, understood.content_hash);
         if map.makes_jobs() {
             return match map.asks(message, &context) {
@@ -347,13 +344,16 @@ impl Flows {
         match map.prepare(message, &context) {
             Ok(mapping::Outcome::Send(_)) => deliver,
             Ok(mapping::Outcome::NotApplicable) => RouteVerdict::NotApplicable,
-            Err(refusal) => refused(&refusal),
+            Err(refusal) => {
+                unmapped.extend(refusal.unmapped.iter().map(|code| (flow, Arc::clone(&code.table))));
+                refused(&refusal)
+            }
         }
     }
 }
 
 /// A message as it is read, and its index: cut segments (ADD) in one piece.
-fn unfolded<'a>(bytes: &'a [u8], index: &mut Index) -> Result<Cow<'a, [u8]>, ParseError> {
+pub(super) fn unfolded<'a>(bytes: &'a [u8], index: &mut Index) -> Result<Cow<'a, [u8]>, ParseError> {
     index.parse(bytes)?;
     let message = index.message(bytes);
     if index.findings().addenda == 0 || place(&message).is_some() {
@@ -425,21 +425,6 @@ pub(super) fn refused(refusal: &Refusal) -> RouteVerdict {
     } else {
         RouteVerdict::Quarantine { reason, detail }
     }
-}
-
-/// The map of a flow, for the dialect of the link that it takes messages from.
-fn map_of(registry: &Registry, flow: &Flow, link: Option<&Link>) -> Option<Arc<Map>> {
-    match &flow.mapping {
-        Mapping::Raw => None,
-        Mapping::Map { name, version } => {
-            registry.get_for(name, *version, spoken(link.map(|link| &link.dialect))).cloned()
-        }
-    }
-}
-
-/// The name and version of a dialect; that of a link which is no longer configured is the standard one.
-fn spoken(dialect: Option<&DialectRef>) -> (&str, u32) {
-    dialect.map_or(STANDARD, |dialect| (&dialect.name, dialect.version))
 }
 
 /// Messages about one patient keep their order; without a patient, those of one visit; without either, those of the link.

@@ -1,5 +1,7 @@
 //! A message as it was understood: plain data between the link's thread and the journal thread.
 
+use std::sync::Arc;
+
 use aws_lc_rs::digest::{Context, SHA256};
 
 use crate::{
@@ -114,6 +116,10 @@ pub struct Understood {
     pub ack_after: AckAfter,
     /// The application acknowledgement that becomes a delivery, where there may be one.
     pub later: Option<Later>,
+    /// How often the maps in use had changed when it was read.
+    pub map_changes: u64,
+    /// The flows whose maps found codes that no table lists, each with the table.
+    pub unmapped: Vec<(usize, Arc<str>)>,
 }
 
 /// A part of a longer message (HL7 v2.5.1 chapter 2, 2.10.2).

@@ -4,18 +4,20 @@
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use super::{
-    dialect::Dialect,
+    dialect::{Dialect, STANDARD},
     fault::{Faults, MapFault, did_you_mean},
     shape::Shape,
     source::{Source, Via, read_via},
-    table::{Column, Table},
-    text::{By, Key, MapText, NeedText, ResourceText, RowText, TriggerText, Word},
+    table::{Column, Table, Unlisted},
+    target::Target,
+    text::{By, Key, MapText, NeedText, ResourceText, RowText, TriggerText, WhenText, Word},
     verb::{Verb, Verbs},
 };
 use crate::{
     event::Element,
-    fhir::{Node, Object, Text, coding, concept},
+    fhir::{Leaf, Node, Object, Text, coding, concept, leaves_of},
     hl7::{MessageType, Path},
+    units::limits,
 };
 
 pub(super) type Tables = BTreeMap<Arc<str>, Arc<Table>>;
@@ -34,8 +36,22 @@ pub(super) struct Compiled {
     pub(super) resources: Vec<Resource>,
 }
 
+impl Compiled {
+    /// What its rows write whatever a message says, and what its resources are called.
+    pub(super) fn words(&self) -> Vec<String> {
+        let constants = |row: &Row| -> Vec<Leaf> {
+            row.constants.0.iter().flat_map(|(_, node)| leaves_of(node, "")).filter(|leaf| leaf.is_open).collect()
+        };
+        let rows = self.resources.iter().flat_map(|resource| &resource.rows);
+        let written = rows.flat_map(constants).map(|leaf| leaf.value);
+        self.resources.iter().map(|resource| resource.kind.to_string()).chain(written).collect()
+    }
+}
+
 /// Which messages do what.
 pub(super) struct Trigger {
+    /// Where it stands in its file.
+    pub(super) line: usize,
     pub(super) on: Vec<Kind>,
     pub(super) by: By,
     pub(super) only: Option<(Vec<Source>, Arc<str>)>,
@@ -64,11 +80,14 @@ impl Kind {
 /// Paths of which one group must be complete.
 pub(super) struct Need {
     pub(super) verbs: Verbs,
+    pub(super) what: Arc<str>,
     pub(super) any_of: Vec<Vec<(Path, Arc<str>)>>,
 }
 
 /// A resource of the Bundle.
 pub(super) struct Resource {
+    /// Where it stands in its file.
+    pub(super) line: usize,
     pub(super) name: Arc<str>,
     pub(super) kind: Arc<str>,
     pub(super) key: Key,
@@ -77,12 +96,44 @@ pub(super) struct Resource {
     pub(super) need: Verbs,
     pub(super) create: Verbs,
     pub(super) put: Verbs,
-    pub(super) when: Option<(Source, Arc<str>)>,
+    pub(super) when: Option<When>,
+    pub(super) otherwise: Vec<Source>,
+    pub(super) of: Vec<usize>,
+    pub(super) space: Arc<str>,
+    pub(super) each: Names,
+    pub(super) on: Vec<Kind>,
+    pub(super) put_on: Vec<Kind>,
+    pub(super) given: Vec<Source>,
+    pub(super) unless: Vec<Source>,
+    pub(super) spoken: Vec<Source>,
+    pub(super) unlike: Option<usize>,
+    /// Whether its rows write its identifiers.
+    pub(super) identifies_itself: bool,
     pub(super) rows: Vec<Row>,
+}
+
+/// Names of segments: the one that begins a group, and those that may follow it.
+pub(super) type Names = Vec<Arc<str>>;
+
+/// A meaning that must be, or must not be.
+pub(super) struct When {
+    pub(super) sources: Vec<Source>,
+    is: Option<Arc<str>>,
+    is_not: Option<Arc<str>>,
+}
+
+impl When {
+    /// Whether it holds of what was found.
+    pub(super) fn holds(&self, meaning: Option<&str>) -> bool {
+        let wanted = self.is.as_deref().is_none_or(|is| meaning == Some(is));
+        wanted && self.is_not.as_deref().is_none_or(|is_not| meaning != Some(is_not))
+    }
 }
 
 /// One translation.
 pub(super) struct Row {
+    /// Where it stands in its file.
+    pub(super) line: usize,
     pub(super) to: Target,
     /// What reports call the value: its label, its table, or its element.
     pub(super) what: Arc<str>,
@@ -100,6 +151,14 @@ pub(super) struct Row {
     pub(super) all: bool,
     pub(super) rising: bool,
     pub(super) at_most: Vec<Source>,
+    pub(super) unlisted: Option<Unlisted>,
+    pub(super) each: Names,
+    pub(super) given: Vec<Source>,
+    pub(super) unless: Vec<Source>,
+    pub(super) nulled: Vec<Source>,
+    pub(super) unit: Vec<Source>,
+    pub(super) parts: Vec<Self>,
+    pub(super) must: bool,
 }
 
 /// What a row writes whatever the message says.
@@ -124,71 +183,26 @@ pub(super) struct Label {
     pub(super) display: Arc<str>,
 }
 
-/// Where in the resource a row writes.
-pub(super) struct Target {
-    steps: Vec<Step>,
-    last: Text,
-    /// Whether it appends to a list.
-    pub(super) appends: bool,
-}
-
-struct Step {
-    name: Text,
-    first_of_list: bool,
-}
-
-impl Target {
-    fn read(text: &str) -> Result<Self, String> {
-        let (path, appends) = text.strip_suffix("[]").map_or((text, false), |path| (path, true));
-        let mut steps = Vec::new();
-        for name in path.split('.') {
-            let (name, first_of_list) = name.strip_suffix("[0]").map_or((name, false), |name| (name, true));
-            if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-                return Err(format!("`{text}`: expected elements such as `period.start`, `name[]` or `agent[0].who`"));
-            }
-            steps.push(Step { name: Text::from(&Arc::from(name)), first_of_list });
-        }
-        match steps.pop() {
-            Some(last) if !last.first_of_list => Ok(Self { steps, last: last.name, appends }),
-            _ => Err(format!("`{text}`: the last element is set or, with `[]`, appended to")),
-        }
-    }
-
-    pub(super) fn element(&self) -> &str {
-        self.steps.first().map_or(&self.last, |step| &step.name).as_str()
-    }
-
-    /// Writes `node` into `resource`.
-    pub(super) fn write(&self, resource: &mut Object, node: Node) {
-        if node.is_empty() {
-            return;
-        }
-        let mut at = resource;
-        for step in &self.steps {
-            let name = step.name.clone();
-            let inner = if step.first_of_list { at.first_child(name) } else { at.child(name) };
-            match inner {
-                Some(inner) => at = inner,
-                None => return,
-            }
-        }
-        if self.appends {
-            at.push(self.last.clone(), node);
-        } else {
-            at.set(self.last.clone(), node);
-        }
-    }
-}
-
 /// Resolves a map for the senders of a dialect. Faults are noted; a map with faults is not to be used.
 pub(super) fn compile(text: &MapText, tables: &Tables, dialect: &Dialect, faults: &mut Faults<'_>) -> Option<Compiled> {
+    if !check_size(text, faults) {
+        return None;
+    }
     let mut compiler = Compiler { tables, dialect, faults, names: names(&text.resource) };
-    let used = &text.tables;
+    let Some(used) = &text.tables else {
+        compiler.faults.add(text.map.span(), "a map needs `tables`, or to include one that has them");
+        return None;
+    };
     let via = [&used.question, &used.coding_system, &used.authority, &used.identifier_type, &used.name_use, &used.unit];
     let via = via.map(|word| compiler.via(word));
     let triggers = text.trigger.iter().filter_map(|trigger| compiler.trigger(trigger)).collect();
     let needs = text.need.iter().map(|need| compiler.need(need)).collect();
-    let resources = text.resource.iter().map(|resource| compiler.resource(resource)).collect();
+    let resources: Vec<Resource> = text.resource.iter().filter_map(|resource| compiler.resource(resource)).collect();
+    for (place, (resource, text)) in resources.iter().zip(&text.resource).enumerate() {
+        if resource.of.iter().chain(&resource.unlike).any(|other| *other >= place) {
+            compiler.faults.add(text.name.span(), "what `of` and `unlike` name must stand before it");
+        }
+    }
     let [question, coding_system, authority, identifier_type, name_use, unit] = via;
     Some(Compiled {
         service: text.service.clone(),
@@ -202,6 +216,36 @@ pub(super) fn compile(text: &MapText, tables: &Tables, dialect: &Dialect, faults
         needs,
         resources,
     })
+}
+
+/// A map has no loops: what bounds its work is how much of it there is.
+fn check_size(text: &MapText, faults: &mut Faults<'_>) -> bool {
+    let noted = faults.found.len();
+    let parts = [
+        (
+            "triggers",
+            text.trigger.len(),
+            text.trigger.get(limits::MAP_PARTS_MAX).and_then(|trigger| trigger.on.first()),
+        ),
+        (
+            "needs",
+            text.need.len(),
+            text.need.get(limits::MAP_PARTS_MAX).and_then(|need| need.any_of.first()).and_then(|group| group.first()),
+        ),
+        ("resources", text.resource.len(), text.resource.get(limits::MAP_PARTS_MAX).map(|resource| &resource.name)),
+    ];
+    for (what, count, beyond) in parts {
+        if count > limits::MAP_PARTS_MAX {
+            let span = beyond.unwrap_or(&text.map).span();
+            faults.add(span, format!("a map has at most {} {what}; this one has {count}", limits::MAP_PARTS_MAX));
+        }
+    }
+    let mut rows = text.resource.iter().flat_map(|resource| &resource.row);
+    if let Some(beyond) = rows.nth(limits::MAP_ROWS_MAX) {
+        let count = limits::MAP_ROWS_MAX + 1 + rows.count();
+        faults.add(beyond.span(), format!("a map has at most {} rows; this one has {count}", limits::MAP_ROWS_MAX));
+    }
+    faults.found.len() == noted
 }
 
 fn names(resources: &[ResourceText]) -> Vec<Arc<str>> {
@@ -253,7 +297,7 @@ impl Compiler<'_, '_> {
     /// Notes what is wrong with a source: where the map stands for the standard dialect, and where the dialect does
     /// for any other, because the map was good without it.
     fn blame(&mut self, word: &Word, source: &Source, text: String) {
-        let home = source.home.as_ref().filter(|_| !self.dialect.is_standard());
+        let home = source.home.as_ref().filter(|_| !self.dialect.is(STANDARD));
         let Some(home) = home else {
             return self.faults.add(word.span(), text);
         };
@@ -285,13 +329,16 @@ impl Compiler<'_, '_> {
     fn trigger(&mut self, text: &TriggerText) -> Option<Trigger> {
         let only = text.only.as_ref().map(|only| (self.meanings(&only.from, &|_| true), only.is.as_str().into()));
         let verb_from = self.meanings(&text.verb.from, &|meaning| Verb::named(meaning).is_some());
-        if text.verb.always.is_none() && text.verb.from.is_empty() {
+        let records = (!text.by.makes_job()).then_some(Verb::Record);
+        let verb_always = text.verb.always.or(records);
+        if verb_always.is_none() && text.verb.from.is_empty() {
             let span = text.on.first().map(Word::span).unwrap_or_default();
             self.faults.add(span, "a trigger needs a verb: `from` or `always`");
             return None;
         }
-        let on = text.on.iter().map(|word| Kind::read(word.get_ref())).collect();
-        Some(Trigger { on, by: text.by, only, verb_from, verb_always: text.verb.always })
+        let on = kinds(&text.on);
+        let line = text.on.first().map_or(0, |word| self.faults.line(&word.span()));
+        Some(Trigger { line, on, by: text.by, only, verb_from, verb_always })
     }
 
     fn need(&mut self, text: &NeedText) -> Need {
@@ -304,39 +351,67 @@ impl Compiler<'_, '_> {
             }
             any_of.push(paths);
         }
-        Need { verbs: Verbs::of(&text.verbs), any_of }
+        Need { verbs: Verbs::of(&text.verbs), what: text.what.as_str().into(), any_of }
     }
 
-    fn resource(&mut self, text: &ResourceText) -> Resource {
+    fn resource(&mut self, text: &ResourceText) -> Option<Resource> {
         let from = self.sources(&text.from, None);
-        let wants_source = !matches!(text.key.get_ref(), Key::Facility | Key::Job | Key::Message);
-        if wants_source && text.from.is_empty() {
-            self.faults.add(text.key.span(), "this key needs `from`");
+        let (Some(key), Some(kind)) = (&text.key, &text.kind) else {
+            self.faults.add(text.name.span(), "a resource needs `type` and `key`, unless an included map has it");
+            return None;
+        };
+        if key.get_ref().wants_source() && text.from.is_empty() {
+            self.faults.add(key.span(), "this key needs `from`");
         }
-        let when = text.when.as_ref().and_then(|when| {
-            if element_of(when.from.get_ref()).is_some() {
-                self.faults.add(when.from.span(), "expected one place of the message");
-            }
-            let mut sources = self.meanings(std::slice::from_ref(&when.from), &|_| true);
-            sources.pop().map(|source| (source, Arc::from(when.is.as_str())))
-        });
-        if *text.key.get_ref() == Key::Message && !text.create.is_empty() {
-            self.faults.add(text.key.span(), "a resource with this key has an id of its own: `put` it");
+        if matches!(key.get_ref(), Key::Part | Key::Line) && text.of.is_empty() {
+            self.faults.add(key.span(), "this key needs `of`, the resource whose part it is");
         }
-        let (create, put) = (Verbs::of(&text.create), Verbs::of(&text.put));
-        let rows = text.row.iter().filter_map(|row| self.row(row.get_ref(), create.or(put), row.span())).collect();
-        Resource {
+        if *key.get_ref() == Key::Message && !text.create.is_empty() {
+            self.faults.add(key.span(), "a resource with this key has an id of its own: `put` it");
+        }
+        let (mut create, put) = (Verbs::of(&text.create), Verbs::of(&text.put));
+        if text.create.is_empty() && text.put.is_empty() {
+            create = Verbs::of(&[Verb::Record]);
+        }
+        for row in text.row.iter().filter(|row| row.get_ref().why.is_none()) {
+            self.faults.add(row.span(), "a row needs `why`");
+        }
+        let rows: Vec<Row> =
+            text.row.iter().filter_map(|row| self.row(row.get_ref(), create.or(put), row.span())).collect();
+        Some(Resource {
+            line: self.faults.line(&text.name.span()),
             name: text.name.get_ref().as_str().into(),
-            kind: text.kind.as_str().into(),
-            key: *text.key.get_ref(),
+            kind: kind.as_str().into(),
+            key: *key.get_ref(),
             from,
             prefer: text.prefer.clone(),
             need: Verbs::of(&text.need),
             create,
             put,
-            when,
+            when: text.when.as_ref().map(|when| self.when(when)),
+            otherwise: self.sources(&text.otherwise, None),
+            of: text.of.iter().filter_map(|name| self.refer(name)).collect(),
+            space: text.space.as_str().into(),
+            each: segment_names(&text.each),
+            on: kinds(&text.on),
+            put_on: kinds(&text.put_on),
+            given: self.sources(&text.given, None),
+            unless: self.sources(&text.unless, None),
+            spoken: self.sources(&text.spoken, None),
+            unlike: text.unlike.as_ref().and_then(|name| self.refer(name)),
+            identifies_itself: rows.iter().any(|row| row.to.element() == "identifier"),
             rows,
+        })
+    }
+
+    fn when(&mut self, text: &WhenText) -> When {
+        if text.is.is_none() && text.is_not.is_none() {
+            self.faults.add(text.from.span(), "expected `is` or `is_not` beside it");
         }
+        let mut sources = self.meanings(std::slice::from_ref(&text.from), &|_| true);
+        sources.extend(self.meanings(&text.otherwise, &|_| true));
+        let shared = |word: &Option<String>| word.as_deref().map(Arc::from);
+        When { sources, is: shared(&text.is), is_not: shared(&text.is_not) }
     }
 
     fn row(&mut self, text: &RowText, verbs: Verbs, span: Range<usize>) -> Option<Row> {
@@ -347,8 +422,14 @@ impl Compiler<'_, '_> {
             None => None,
         };
         let via = text.via.as_ref().map(|via| via.get_ref().as_str());
+        for list in [&text.from, &text.otherwise, &text.until, &text.refer] {
+            if let Some(beyond) = list.get(limits::ROW_SOURCES_MAX) {
+                self.faults.add(beyond.span(), format!("a row has at most {} of these", limits::ROW_SOURCES_MAX));
+            }
+        }
         let at_most = self.row_sources(text.at_most.as_slice(), None, table.as_deref());
         let row = Row {
+            line: self.faults.line(&text.to.span()),
             what: what(text, &to),
             with: text.with,
             from: self.row_sources(&text.from, via, table.as_deref()),
@@ -360,10 +441,18 @@ impl Compiler<'_, '_> {
             refer: text.refer.iter().filter_map(|name| self.refer(name)).collect(),
             verbs: text.verbs.as_deref().map_or(verbs, Verbs::of),
             need: Verbs::of(&text.need),
-            on: text.on.iter().map(|word| Kind::read(word.get_ref())).collect(),
+            on: kinds(&text.on),
             all: text.all,
             rising: text.rising,
             at_most,
+            unlisted: text.unlisted,
+            each: segment_names(&text.each),
+            given: self.sources(&text.given, None),
+            unless: self.sources(&text.unless, None),
+            nulled: self.sources(&text.nulled, None),
+            unit: self.sources(&text.unit, None),
+            parts: text.part.iter().filter_map(|part| self.row(part.get_ref(), verbs, part.span())).collect(),
+            must: text.must,
             to,
         };
         // A row whose names are wrong already looks incomplete because of it, and so does one whose elements this
@@ -371,8 +460,8 @@ impl Compiler<'_, '_> {
         if self.faults.found.len() == noted && row.from.is_empty() == text.from.is_empty() {
             let unmeant = self.unmeant(text, via);
             match (row.with.accepts(&row), unmeant) {
-                (Err(fault), Some((word, source))) => self.blame(word, &source, fault),
-                (Err(fault), None) => self.faults.add(span, fault),
+                (Err(fault), Some((word, source))) if !self.dialect.is(STANDARD) => self.blame(word, &source, fault),
+                (Err(fault), _) => self.faults.add(span, fault),
                 (Ok(()), Some((word, source))) if row.rising => {
                     self.blame(word, &source, "expected `via table.column`".to_owned());
                 }
@@ -453,16 +542,24 @@ impl Compiler<'_, '_> {
 
     fn constant(&mut self, with: Shape, word: &Word, table: Option<&Table>) -> Option<Node> {
         match with {
-            Shape::Code => Some(Node::from(&Arc::<str>::from(word.get_ref().as_str()))),
+            Shape::Code | Shape::Text => Some(Node::from(&Arc::<str>::from(word.get_ref().as_str()))),
             Shape::Boolean => {
                 let flag = word.get_ref().parse().map_err(|_| "expected `true` or `false`".to_owned());
                 self.note(word.span(), flag).map(Node::Flag)
             }
             Shape::Coding => self.code(word, table).map(Node::from),
-            Shape::Concept => Some(concept(vec![self.code(word, table)?], None).into()),
+            Shape::Concept | Shape::ConceptOnly => Some(concept(vec![self.code(word, table)?], None).into()),
             _ => self.note(word.span(), Err("`value` goes with code, boolean, coding or concept".to_owned())),
         }
     }
+}
+
+fn kinds(words: &[Word]) -> Vec<Kind> {
+    words.iter().map(|word| Kind::read(word.get_ref())).collect()
+}
+
+fn segment_names(words: &[Word]) -> Names {
+    words.iter().map(|word| word.get_ref().as_str().into()).collect()
 }
 
 /// A code of a table as a Coding.

@@ -80,8 +80,9 @@ impl Dialect {
         self.questions.as_ref()
     }
 
-    pub(super) fn is_standard(&self) -> bool {
-        (self.name.as_str(), self.version) == STANDARD
+    /// Whether it has this name and version.
+    pub fn is(&self, dialect: (&str, u32)) -> bool {
+        (self.name.as_str(), self.version) == dialect
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::{fmt, ops::Range};
 
+use crate::units::limits;
+
 /// One fault in the text of a map or table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MapFault {
@@ -34,14 +36,22 @@ impl Faults<'_> {
     /// Line and column of `span`, from 1.
     pub(super) fn place(&self, span: &Range<usize>) -> (usize, usize) {
         let before = self.text.get(..span.start).unwrap_or(self.text);
-        let line = before.matches('\n').count() + 1;
-        (line, before.rsplit('\n').next().unwrap_or_default().chars().count() + 1)
+        (self.line(span), before.rsplit('\n').next().unwrap_or_default().chars().count() + 1)
     }
 
     /// Notes a fault at `span`.
     pub(super) fn add(&mut self, span: Range<usize>, text: impl Into<String>) {
+        if self.found.len() >= limits::FAULTS_MAX {
+            // Those that are told keep anybody busy.
+            return;
+        }
         let (line, column) = self.place(&span);
         self.found.push(MapFault { file: self.file.to_owned(), line, column, text: text.into() });
+    }
+
+    /// The line at which `span` begins, from 1.
+    pub(super) fn line(&self, span: &Range<usize>) -> usize {
+        self.text.get(..span.start).unwrap_or(self.text).matches('\n').count() + 1
     }
 }
 

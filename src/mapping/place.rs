@@ -117,7 +117,7 @@ fn location(parts: &[&str], name: Option<String>, meta: &Object) -> Location {
 }
 
 /// An Address.
-fn postal(address: &Address) -> Object {
+pub(super) fn postal(address: &Address) -> Object {
     let mut postal = Object::new();
     for line in [&address.street, &address.other] {
         if let Some(line) = clean(line) {

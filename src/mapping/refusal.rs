@@ -17,6 +17,8 @@ pub struct Refusal {
     pub unreadable: Vec<Arc<str>>,
     /// Places by which two orders of the message would be one job.
     pub repeated: Vec<Arc<str>>,
+    /// Bounds that the message broke.
+    pub excessive: Vec<Arc<str>>,
 }
 
 /// Something needed that is missing.
@@ -52,12 +54,20 @@ pub enum Reason {
     UnreadableValue,
     /// Two orders with one number.
     RepeatedOrder,
+    /// It is too much for a map.
+    TooLarge,
 }
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Self; 5] =
-        [Self::UnmappedCode, Self::MissingField, Self::Contradiction, Self::UnreadableValue, Self::RepeatedOrder];
+    pub const ALL: [Self; 6] = [
+        Self::UnmappedCode,
+        Self::MissingField,
+        Self::Contradiction,
+        Self::UnreadableValue,
+        Self::RepeatedOrder,
+        Self::TooLarge,
+    ];
 
     /// The reason as a label.
     pub const fn as_str(self) -> &'static str {
@@ -67,14 +77,18 @@ impl Reason {
             Self::Contradiction => "contradiction",
             Self::UnreadableValue => "unreadable-value",
             Self::RepeatedOrder => "repeated-order",
+            Self::TooLarge => "too-large",
         }
     }
 }
 
 impl Refusal {
-    /// The leading reason: an unmapped code first, because mending the table may fill what is missing.
+    /// The leading reason: a broken bound first, because the rest was then not looked at; then an unmapped code, because
+    /// mending the table may fill what is missing.
     pub const fn reason(&self) -> Reason {
-        if !self.unmapped.is_empty() {
+        if !self.excessive.is_empty() {
+            Reason::TooLarge
+        } else if !self.unmapped.is_empty() {
             Reason::UnmappedCode
         } else if !self.missing.is_empty() {
             Reason::MissingField
@@ -94,6 +108,7 @@ impl Refusal {
             && self.contradictory.is_empty()
             && self.unreadable.is_empty()
             && self.repeated.is_empty()
+            && self.excessive.is_empty()
     }
 
     /// Adds another refusal's findings, each once.
@@ -103,6 +118,7 @@ impl Refusal {
         merge(&mut self.contradictory, other.contradictory);
         merge(&mut self.unreadable, other.unreadable);
         merge(&mut self.repeated, other.repeated);
+        merge(&mut self.excessive, other.excessive);
     }
 }
 
@@ -135,6 +151,9 @@ impl fmt::Display for Refusal {
         }
         for path in &self.repeated {
             say(f, format_args!("two orders with one number ({path})"))?;
+        }
+        for what in &self.excessive {
+            say(f, format_args!("too many or too much: {what}"))?;
         }
         Ok(())
     }

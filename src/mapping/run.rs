@@ -3,17 +3,20 @@
 //! Every fault is noted and evaluation goes on, so that a person sees all of them at once. A cancel keeps only the
 //! faults that leave it without an identity: what cannot be read is left out, because a cancel must get through.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, cell::RefCell, collections::HashMap, sync::Arc};
 
 use uuid::Uuid;
 
 use super::{
     Context, JobAsk, JobIntent, Map, Told,
+    bounds::Work,
     compile::{Row, Trigger},
+    explain::{Silent, Trace},
     identity::{BASE, Identity, JobParts},
     place,
     refusal::{Missing, Refusal},
     source::{Answers, Source},
+    table::Unlisted,
     text::{By, Key},
     verb::Verb,
 };
@@ -22,14 +25,20 @@ use crate::{
     fhir::{Bundle, Object, Text, coding},
     hl7::{MessageType, Path},
     ids,
+    units::limits,
 };
 
+mod attachments;
 mod codes;
+mod focus;
+mod observations;
 mod rows;
 mod subjects;
 mod values;
 
 use codes::Meaning;
+use focus::Focus;
+use values::{is_before, is_later};
 
 /// What came of one event.
 pub(super) enum Ran {
@@ -37,6 +46,8 @@ pub(super) enum Ran {
     NotApplicable,
     /// A job, whose resources are in the Bundle.
     Job(JobIntent),
+    /// Resources without a job; what is about the same patient has the same ordering key.
+    Record(Option<Uuid>),
 }
 
 /// One event under translation.
@@ -50,14 +61,26 @@ pub(super) struct Run<'r, 'm> {
     verb: Verb,
     job: Uuid,
     is_known: bool,
-    present: Vec<Option<Present>>,
+    present: Vec<Vec<Present>>,
+    focus: Option<Focus<'r>>,
+    unlisted: Option<Unlisted>,
+    space: &'r str,
+    /// Where the segments of each name stand, once they were asked for.
+    places: RefCell<Vec<(String, Vec<usize>)>>,
+    /// How many lines alike there are so far.
+    alike: HashMap<Uuid, u32>,
     refusal: Refusal,
+    work: &'r Work,
+    /// Notes for who asks why; none while messages pass.
+    pub(super) trace: Option<Trace>,
 }
 
 /// A resource that will be in the Bundle.
 struct Present {
     full_url: String,
     found: Found,
+    /// The segments it is made of, where it is one of several.
+    at: Option<usize>,
 }
 
 /// What a resource is known by.
@@ -67,7 +90,13 @@ enum Found {
 }
 
 impl<'r, 'm> Run<'r, 'm> {
-    pub(super) fn new(map: &'r Map, context: &'r Context<'r>, kind: MessageType<'m>, scope: Scope<'m>) -> Self {
+    pub(super) fn new(
+        map: &'r Map,
+        context: &'r Context<'r>,
+        kind: MessageType<'m>,
+        scope: Scope<'m>,
+        work: &'r Work,
+    ) -> Self {
         let facility =
             event::facility(&scope).map_or(Cow::Borrowed(""), |authority| authority.name().to_owned().into());
         let questions = std::iter::once(&map.compiled.question).chain(map.dialect.questions());
@@ -83,52 +112,85 @@ impl<'r, 'm> Run<'r, 'm> {
             job: Uuid::nil(),
             is_known: false,
             present: Vec::new(),
+            focus: None,
+            unlisted: None,
+            space: "",
+            places: RefCell::default(),
+            alike: HashMap::new(),
             refusal: Refusal::default(),
+            work,
+            trace: None,
         }
     }
 
     /// Translates the event into `bundle`. The job is given even where the event is refused.
     pub(super) fn apply(mut self, trigger: &Trigger, bundle: &mut Bundle) -> Result<Ran, Refusal> {
-        match self.decide(trigger) {
+        self.go(trigger, bundle)
+    }
+
+    /// As [`Self::apply`]; what was noted on the way stays.
+    pub(super) fn go(&mut self, trigger: &Trigger, bundle: &mut Bundle) -> Result<Ran, Refusal> {
+        let decided = self.decide(trigger);
+        if let Some(trace) = &mut self.trace {
+            trace.decided();
+        }
+        match decided {
             // Without its jobs it says nothing.
             Some(verb) if verb == Verb::Ignore || verb.needs_a_job() => return Ok(Ran::NotApplicable),
             Some(verb) => self.verb = verb,
-            None => return Err(self.refusal),
+            None => return Err(self.refused()),
         }
-        let Some(job) = self.job_id(trigger.by) else {
-            return Err(self.refusal);
+        let makes_job = trigger.by.makes_job();
+        let job = if makes_job { self.job_id(trigger.by) } else { Some(self.record_id()) };
+        let Some(job) = job else {
+            return Err(self.refused());
         };
         self.job = job;
-        self.write_all(bundle).map(Ran::Job)
+        self.write_bundle(bundle, makes_job)
     }
 
     /// Writes what is to be told of a job into `bundle`.
-    pub(super) fn tell(mut self, told: &Told, bundle: &mut Bundle) -> Result<JobIntent, Refusal> {
+    pub(super) fn tell(mut self, told: &Told, bundle: &mut Bundle) -> Result<Ran, Refusal> {
         self.verb = told.verb;
         self.job = told.job;
         self.is_known = told.is_known;
-        self.write_all(bundle)
+        self.write_bundle(bundle, true)
     }
 
-    fn write_all(mut self, bundle: &mut Bundle) -> Result<JobIntent, Refusal> {
+    fn write_bundle(&mut self, bundle: &mut Bundle, makes_job: bool) -> Result<Ran, Refusal> {
         self.check_needs();
+        self.check_times();
         let resources = &self.map.compiled.resources;
-        self.present = resources.iter().map(|resource| self.find(resource)).collect();
+        for resource in resources {
+            let found = self.find_all(resource);
+            if let Some(trace) = &mut self.trace {
+                let is_for = resource.create.has(self.verb) || resource.put.has(self.verb);
+                let silent = if is_for { Silent::NoResource } else { Silent::OtherVerb };
+                trace.resource(resource, found.is_empty().then_some(silent));
+            }
+            self.present.push(found);
+        }
         let mut written = Vec::new();
         for (place, resource) in resources.iter().enumerate() {
-            written.extend(self.write(place, resource).map(|object| (place, object)));
+            written.push((place, self.write_all(place, resource)));
         }
         if self.verb.stands_for() == Verb::Cancel {
-            self.refusal = Refusal { missing: self.refusal.missing, ..Refusal::default() };
+            let found = std::mem::take(&mut self.refusal);
+            self.refusal = Refusal { missing: found.missing, ..Refusal::default() };
         }
+        self.refusal.excessive.extend(self.work.broken());
         if !self.refusal.is_empty() {
-            return Err(self.refusal);
+            return Err(self.refused());
         }
-        let intent = self.intent();
-        for (place, object) in written {
-            self.add(place, object, bundle);
+        let ran = if makes_job { Ran::Job(self.intent()) } else { Ran::Record(self.patient_key()) };
+        for (place, objects) in written {
+            let first = bundle.len();
+            self.add_all(place, objects, bundle);
+            if let Some(trace) = &mut self.trace {
+                trace.added(place, first..bundle.len());
+            }
         }
-        Ok(intent)
+        Ok(ran)
     }
 
     /// What the event asks for; nothing where it is not for this map.
@@ -136,11 +198,11 @@ impl<'r, 'm> Run<'r, 'm> {
         match self.decide(trigger) {
             Some(Verb::Ignore) => return Ok(None),
             Some(verb) => self.verb = verb,
-            None => return Err(self.refusal),
+            None => return Err(self.refused()),
         }
         let name = self.job_id(trigger.by);
         if name.is_none() && !self.verb.needs_a_job() {
-            return Err(self.refusal);
+            return Err(self.refused());
         }
         let visit = self
             .scope
@@ -155,7 +217,7 @@ impl<'r, 'm> Run<'r, 'm> {
         let wanted_until = self.map.dialect.wanted_until(&self.scope, self.context.zone);
         let ordered = match trigger.by {
             By::Order => event::order_time(&self.scope, self.context.zone),
-            By::Visit => None,
+            _ => None,
         };
         let occurred = ordered.or_else(|| event::time(&self.scope, self.context.zone));
         Ok(Some(JobAsk {
@@ -199,6 +261,19 @@ impl<'r, 'm> Run<'r, 'm> {
     fn visit_job(&self, number: &str) -> Uuid {
         let (site, service) = (self.context.site, self.map.compiled.service.as_str());
         JobParts { site, facility: &self.facility, by: "visit", authority: "", number, service }.id()
+    }
+
+    fn refused(&mut self) -> Refusal {
+        let mut refusal = std::mem::take(&mut self.refusal);
+        let broken = self.work.broken().into_iter().filter(|what| !refusal.excessive.contains(what));
+        let broken: Vec<_> = broken.collect();
+        refusal.excessive.extend(broken);
+        refusal
+    }
+
+    /// What the event was found to do; nothing where that could not be told.
+    pub(super) fn decided(&self) -> Option<Verb> {
+        (self.verb != Verb::Ignore || self.refusal.is_empty()).then_some(self.verb)
     }
 
     // ------------------------------------------------------------ what the event does
@@ -250,7 +325,7 @@ impl<'r, 'm> Run<'r, 'm> {
     fn job_id(&mut self, by: By) -> Option<Uuid> {
         let number = match by {
             By::Order => event::placer_order_number(&self.scope),
-            By::Visit => event::visit_number(&self.scope).map(|mut number| {
+            _ => event::visit_number(&self.scope).map(|mut number| {
                 // A visit number is the facility's own, with or without its authority.
                 number.authority = event::Authority::default();
                 number
@@ -259,7 +334,7 @@ impl<'r, 'm> Run<'r, 'm> {
         let Some(number) = number else {
             let (what, from): (_, &[&str]) = match by {
                 By::Order => ("placer-order-number", &["ORC-2", "OBR-2"]),
-                By::Visit => ("visit-number", &["PV1-19"]),
+                _ => ("visit-number", &["PV1-19"]),
             };
             let from = from.iter().map(|path| Arc::from(*path)).collect();
             self.refusal.missing.push(Missing { what: what.into(), from });
@@ -270,7 +345,7 @@ impl<'r, 'm> Run<'r, 'm> {
             facility: &self.facility,
             by: match by {
                 By::Order => "order",
-                By::Visit => "visit",
+                _ => "visit",
             },
             authority: number.authority.name(),
             number: &number.value,
@@ -279,21 +354,29 @@ impl<'r, 'm> Run<'r, 'm> {
         Some(parts.id())
     }
 
+    /// What tells the events of one message apart, in the same way every time.
+    fn record_id(&self) -> Uuid {
+        let place = self.scope.first_place().to_string();
+        ids::derive("record", &[place.as_bytes()])
+    }
+
     fn intent(&self) -> JobIntent {
         // Deliveries about one patient keep their order; a message without patient is about its job alone.
-        let resources = self.map.compiled.resources.iter().zip(&self.present);
-        let patient = resources.filter(|(resource, _)| resource.key == Key::Patient).find_map(|(_, present)| {
-            match &present.as_ref()?.found {
-                Found::Identity(identity) => Some(ids::derive("order-key", &[identity.search("").as_bytes()])),
-                Found::Locations(_) => None,
-            }
-        });
         JobIntent {
             job: self.job,
-            ordering_key: patient.unwrap_or(self.job),
+            ordering_key: self.patient_key().unwrap_or(self.job),
             service: self.map.compiled.service.clone(),
             verb: self.verb,
         }
+    }
+
+    fn patient_key(&self) -> Option<Uuid> {
+        let resources = self.map.compiled.resources.iter().zip(&self.present);
+        let mut patients = resources.filter(|(resource, _)| resource.key == Key::Patient);
+        patients.find_map(|(_, present)| match &present.first()?.found {
+            Found::Identity(identity) => Some(ids::derive("order-key", &[identity.search("").as_bytes()])),
+            Found::Locations(_) => None,
+        })
     }
 
     fn check_needs(&mut self) {
@@ -309,15 +392,54 @@ impl<'r, 'm> Run<'r, 'm> {
             let mut from = lacking.concat();
             from.sort_unstable();
             from.dedup();
-            self.refusal.missing.push(Missing { what: "patient-identity".into(), from });
+            self.refusal.missing.push(Missing { what: Arc::clone(&need.what), from });
         }
+    }
+
+    /// Nobody is born after what the message tells, a day for zones and slow clerks apart, and nobody leaves before coming. By
+    /// the message's own times: a box whose clock is wrong must not hold everything.
+    fn check_times(&mut self) {
+        let born = self.time_at("PID", 7);
+        let told = event::time(&self.scope, self.context.zone).and_then(|when| when.date().parse().ok());
+        if let (Some(born), Some(told)) = (born, told) {
+            let told: jiff::civil::Date = told;
+            let latest = told.tomorrow().unwrap_or(told).to_string();
+            if is_later(born.date(), &latest) {
+                self.refusal.contradictory.push(("PID-7".into(), "the time of the event".into()));
+            }
+        }
+        if let (Some(came), Some(left)) = (self.time_at("PV1", 44), self.time_at("PV1", 45))
+            && is_before(&left, &came)
+        {
+            self.refusal.contradictory.push(("PV1-44".into(), "PV1-45".into()));
+        }
+    }
+
+    fn time_at(&self, segment: &str, field: usize) -> Option<event::When> {
+        let repetition = self.scope.segment(segment)?.field(field).repetition(1);
+        event::When::read_to(&event::part(&repetition, 1, self.scope.charset())?, "", self.context.zone)
     }
 
     // ------------------------------------------------------------ places in the message
 
     /// All values at a source.
     fn parts(&self, source: &Source) -> Vec<Part<'m>> {
-        source.parts(&self.scope, &self.answers, Some(&self.map.compiled.question))
+        if self.work.is_over() {
+            return Vec::new();
+        }
+        let at_most = limits::MAP_REPETITIONS_MAX + 1;
+        let questions = Some(&self.map.compiled.question);
+        let at = |path: &Path| self.parts_at(path, at_most);
+        let mut parts = source.parts(&at, self.scope.charset(), &self.answers, questions);
+        if parts.len() >= at_most {
+            self.work.exceed(format!("values at {} (at most {})", source.shown, limits::MAP_REPETITIONS_MAX));
+            parts.truncate(limits::MAP_REPETITIONS_MAX);
+        }
+        self.work.spend(1 + parts.len());
+        if let Some(trace) = &self.trace {
+            trace.look(source, parts.len());
+        }
+        parts
     }
 
     // ------------------------------------------------------------ faults
@@ -357,8 +479,9 @@ const PERSON_KEYS_MAX: usize = 16;
 
 /// The tag that names the map in every resource it writes.
 pub(super) fn map_tag(map: &str) -> Object {
-    let system = Text::from(format!("{BASE}/CodeSystem/map"));
+    // Shared, not owned: the name of a map says nothing about a patient.
+    let shared = |text: &str| Text::from(&Arc::<str>::from(text));
     let mut meta = Object::new();
-    meta.push("tag", coding(Some(system), Some(map.to_owned().into()), None));
+    meta.push("tag", coding(Some(shared(&format!("{BASE}/CodeSystem/map"))), Some(shared(map)), None));
     meta
 }

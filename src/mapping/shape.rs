@@ -15,12 +15,14 @@ pub(super) enum Shape {
     /// A code: the meaning in a table, or a constant.
     #[default]
     Code,
-    /// A constant boolean.
+    /// A boolean: a constant, or `yes` and `no` of a table.
     Boolean,
     /// A Coding; the original coding where the table keeps unlisted codes.
     Coding,
     /// A CodeableConcept: the meaning, the original coding and its words; nothing where the code makes no statement.
     Concept,
+    /// A CodeableConcept of the meaning alone, where R4 allows no other codes.
+    ConceptOnly,
     /// As `concept`, but the original coding even where the code makes no statement.
     ConceptKept,
     /// The label as CodeableConcept where the meaning is `yes`; kept codes in words.
@@ -67,6 +69,38 @@ pub(super) enum Shape {
     Job,
     /// The name of the sending facility.
     FacilityName,
+    /// A string: a constant, or the component that is named, else the first.
+    Text,
+    /// A whole number from 1.
+    Integer,
+    /// A length of time in minutes, its unit in the field after it.
+    Minutes,
+    /// An Address of an XAD.
+    Address,
+    /// An Identifier of an EI below the resource's `space`, or with a label as its type.
+    Number,
+    /// An Identifier of the account, a CX.
+    AccountNumber,
+    /// A Reference by identifier to the order whose number, an EI, `from` holds; the label says whose number it is.
+    OrderReference,
+    /// An instant: a time of day is needed.
+    Instant,
+    /// The instant at `until`, else that of `from` and as many minutes later as `unit` says, else that of `from`.
+    InstantEnd,
+    /// `value[x]` of an Observation, by the type in OBX-2; the element's name is `value`.
+    Value,
+    /// Attachments of OBX-5 that hold or point to a document (ED, RP).
+    Attachment,
+    /// Objects with an `attachment` for all of OBX-5: documents as they are, text in one piece.
+    Document,
+    /// A Quantity of a number and its `unit`, as they came.
+    Amount,
+    /// Money of a CP or MO.
+    Money,
+    /// An object with the elements of `part`.
+    Parts,
+    /// References to all that the message wrote.
+    Targets,
 }
 
 impl Shape {
@@ -77,8 +111,13 @@ impl Shape {
         };
         let constant = !row.constants.is_empty();
         match self {
-            Self::Boolean => needs(constant, "`value`"),
-            Self::Code | Self::Coding | Self::Concept => needs(constant || !row.from.is_empty(), "`from` or `value`"),
+            Self::Boolean | Self::Text => needs(constant || !row.from.is_empty(), "`from` or `value`"),
+            Self::Parts => needs(!row.parts.is_empty(), "`part`"),
+            Self::Targets => needs(row.from.is_empty(), "no `from`"),
+            Self::OrderReference => needs(row.label.is_some() && !row.from.is_empty(), "`from` and `label`"),
+            Self::Code | Self::Coding | Self::Concept | Self::ConceptOnly => {
+                needs(constant || !row.from.is_empty(), "`from` or `value`")
+            }
             Self::IfYes | Self::Detail => needs(row.label.is_some() && !row.from.is_empty(), "`from` and `label`"),
             Self::OrderNumber => needs(row.label.is_some() && !row.from.is_empty(), "`from` and `label`"),
             Self::Reference => needs(!row.refer.is_empty(), "`refer`"),
@@ -88,7 +127,9 @@ impl Shape {
             _ => needs(!row.from.is_empty(), "`from`"),
         }?;
         let meaning = |source: &super::source::Source| source.via.is_some();
-        if matches!(self, Self::Code | Self::Coding | Self::IfYes) && !row.from.iter().all(meaning) {
+        if matches!(self, Self::Code | Self::Coding | Self::ConceptOnly | Self::IfYes | Self::Boolean)
+            && !row.from.iter().all(meaning)
+        {
             return Err("a row with this `with` needs `via table.column`".to_owned());
         }
         let compares = row.rising || !row.at_most.is_empty();

@@ -3,6 +3,7 @@
 //! ```toml
 //! [table.v2-0124]
 //! title    = "Transportation mode (OBR-30)"
+//! code_system = "HL7"                                          # whose codes: SNOMED CT, LOINC, ICD-10, UCUM, HL7, HCPCS, EIDO, NEMSIS, local
 //! system   = "http://terminology.hl7.org/CodeSystem/v2-0124"   # URI of its codes; a code may have its own
 //! version  = "2.5.1"
 //! source   = "HL7 v2.5.1 chapter 4, table 0124"
@@ -22,8 +23,11 @@ use std::{
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::fault::{Faults, MapFault};
-use crate::event::Coding;
+use super::{
+    fault::{Faults, MapFault},
+    system::CodeSystem,
+};
+use crate::{event::Coding, units::limits};
 
 /// What a code that is not in a table does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -45,6 +49,8 @@ pub struct Table {
     pub name: Arc<str>,
     /// What it is about.
     pub title: String,
+    /// Whose codes it lists.
+    pub code_system: CodeSystem,
     /// The URI of its codes, where there is one.
     pub system: Option<Arc<str>>,
     /// Version of the source.
@@ -117,9 +123,36 @@ impl Table {
         self.columns.iter().map(String::as_str)
     }
 
+    /// How many codes it lists.
+    pub const fn len(&self) -> usize {
+        self.codes.len()
+    }
+
+    /// Whether it lists none.
+    pub const fn is_empty(&self) -> bool {
+        self.codes.is_empty()
+    }
+
+    /// The name of a column.
+    pub(super) fn column_name(&self, column: Column) -> &str {
+        match column {
+            Column::Code => "code",
+            Column::At(place) => self.columns.get(place).map_or("", String::as_str),
+        }
+    }
+
     /// All codes, in order.
     pub(super) fn codes(&self) -> &[Code] {
         &self.codes
+    }
+
+    /// Everything that stands in it.
+    pub(super) fn words(&self) -> impl Iterator<Item = &str> {
+        let codes = self.codes.iter().flat_map(|code| {
+            let own = [Some(&code.name), Some(&code.code), code.system.as_ref(), code.display.as_ref()];
+            own.into_iter().flatten().chain(code.columns.iter().flatten())
+        });
+        self.system.iter().chain(codes).map(|word| &**word)
     }
 
     fn find_one(&self, coding: &Coding) -> Option<&Code> {
@@ -141,10 +174,11 @@ pub(super) struct TablesText {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TableText {
-    title: String,
-    system: Option<String>,
-    version: String,
-    source: String,
+    title: Spanned<String>,
+    code_system: Option<Spanned<String>>,
+    system: Option<Spanned<String>>,
+    version: Spanned<String>,
+    source: Spanned<String>,
     #[serde(default)]
     unlisted: Unlisted,
     codes: Vec<Spanned<BTreeMap<String, String>>>,
@@ -163,14 +197,30 @@ pub(super) fn read(file: &str, text: &str, found: &mut Vec<MapFault>) -> Vec<(Ta
 }
 
 fn build(name: String, text: Spanned<TableText>, faults: &mut Faults<'_>) -> (Table, usize) {
-    let at = text.span().start;
+    let span = text.span();
+    let at = span.start;
     let text = text.into_inner();
+    for (key, word) in [("title", &text.title), ("version", &text.version), ("source", &text.source)] {
+        if word.get_ref().trim().is_empty() {
+            faults.add(word.span(), format!("`{key}` is empty; say it, or nobody can review the table"));
+        }
+    }
+    let code_system = code_system(&text, span, faults);
+    if let Some(uri) = &text.system
+        && let Err(fault) = code_system.accepts(uri.get_ref())
+    {
+        faults.add(uri.span(), fault);
+    }
+    if let Some(beyond) = text.codes.get(limits::TABLE_CODES_MAX) {
+        faults.add(beyond.span(), format!("a table has at most {} codes", limits::TABLE_CODES_MAX));
+    }
     let mut table = Table {
         name: name.into(),
-        title: text.title,
-        system: text.system.map(Into::into),
-        version: text.version,
-        source: text.source,
+        title: text.title.into_inner(),
+        code_system,
+        system: text.system.map(|system| system.into_inner().into()),
+        version: text.version.into_inner(),
+        source: text.source.into_inner(),
         unlisted: text.unlisted,
         columns: columns_of(&text.codes),
         codes: Vec::with_capacity(text.codes.len()),
@@ -184,6 +234,19 @@ fn build(name: String, text: Spanned<TableText>, faults: &mut Faults<'_>) -> (Ta
         }
     }
     (table, at)
+}
+
+/// The system that a table names; `local` where it names none, which is a fault.
+fn code_system(text: &TableText, table: std::ops::Range<usize>, faults: &mut Faults<'_>) -> CodeSystem {
+    let listed = CodeSystem::ALL.map(CodeSystem::as_str).join(", ");
+    let Some(word) = &text.code_system else {
+        faults.add(table, format!("expected `code_system`, whose codes these are: one of {listed}"));
+        return CodeSystem::Local;
+    };
+    CodeSystem::named(word.get_ref()).unwrap_or_else(|| {
+        faults.add(word.span(), format!("`{}` is no code system; expected one of {listed}", word.get_ref()));
+        CodeSystem::Local
+    })
 }
 
 fn columns_of(codes: &[Spanned<BTreeMap<String, String>>]) -> Vec<String> {

@@ -1,11 +1,12 @@
-//! A map as its file says it, before names are resolved. What the keys mean stands in `config/maps/transport@1.toml`.
+//! A map as its file says it, before names are resolved. What the keys mean stands in `config/maps/transport@1.toml`
+//! and, for maps without jobs, in `config/maps/record@1.toml`.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Verb, shape::Shape};
+use super::{Verb, shape::Shape, table::Unlisted};
 
 pub(super) type Word = Spanned<String>;
 
@@ -15,18 +16,24 @@ pub(super) struct MapText {
     pub(super) map: Word,
     pub(super) version: u32,
     pub(super) title: String,
+    #[serde(default)]
     pub(super) service: String,
     pub(super) owner: String,
     pub(super) reviewed_on: Word,
     pub(super) review_due: Word,
-    pub(super) tables: TablesUsed,
+    /// Maps whose tables and resources are those of this map too.
+    #[serde(default)]
+    pub(super) include: Vec<Word>,
+    pub(super) tables: Option<TablesUsed>,
+    #[serde(default)]
     pub(super) trigger: Vec<TriggerText>,
     #[serde(default)]
     pub(super) need: Vec<NeedText>,
+    #[serde(default)]
     pub(super) resource: Vec<ResourceText>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TablesUsed {
     pub(super) question: Word,
@@ -43,12 +50,13 @@ pub(super) struct TriggerText {
     pub(super) on: Vec<Word>,
     pub(super) by: By,
     pub(super) only: Option<OnlyText>,
+    #[serde(default)]
     pub(super) verb: VerbText,
     #[serde(rename = "why")]
     pub(super) _why: String,
 }
 
-/// What names the job.
+/// What names the job, or how often a map without jobs is applied to a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum By {
@@ -56,6 +64,19 @@ pub(super) enum By {
     Order,
     /// The visit number; the message is one event.
     Visit,
+    /// No job; the message is one event.
+    Message,
+    /// No job; every PID of the message begins an event of its own.
+    EachPatient,
+    /// No job; every order of the message is an event of its own.
+    EachOrder,
+}
+
+impl By {
+    /// Whether the trigger makes jobs.
+    pub(super) const fn makes_job(self) -> bool {
+        matches!(self, Self::Order | Self::Visit)
+    }
 }
 
 #[derive(Deserialize)]
@@ -65,7 +86,7 @@ pub(super) struct OnlyText {
     pub(super) is: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct VerbText {
     #[serde(default)]
@@ -73,24 +94,63 @@ pub(super) struct VerbText {
     pub(super) always: Option<Verb>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NeedText {
     pub(super) verbs: Vec<Verb>,
     pub(super) any_of: Vec<Vec<Word>>,
+    /// What reports call it.
+    #[serde(default = "patient_identity")]
+    pub(super) what: String,
     #[serde(rename = "why")]
     pub(super) _why: String,
 }
 
-#[derive(Deserialize)]
+fn patient_identity() -> String {
+    "patient-identity".to_owned()
+}
+
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ResourceText {
     pub(super) name: Word,
+    /// Left out where the resource adds to one of an included map.
     #[serde(rename = "type")]
-    pub(super) kind: String,
-    pub(super) key: Spanned<Key>,
+    pub(super) kind: Option<String>,
+    pub(super) key: Option<Spanned<Key>>,
     #[serde(default)]
     pub(super) from: Vec<Word>,
+    /// Asked where the first place of `from` says nothing (`part` and `line`).
+    #[serde(default)]
+    pub(super) otherwise: Vec<Word>,
+    /// The resource whose part it is: the first that is there (`part` and `line`).
+    #[serde(default)]
+    pub(super) of: Vec<Word>,
+    /// What keeps its numbers apart from others (`number`), or what else names it (`part` and `line`).
+    #[serde(default)]
+    pub(super) space: String,
+    /// One resource for every segment of the first name, with the segments of the other names that follow it.
+    #[serde(default)]
+    pub(super) each: Vec<Word>,
+    /// Only in these messages.
+    #[serde(default)]
+    pub(super) on: Vec<Word>,
+    /// In these messages it is written over what is there.
+    #[serde(default)]
+    pub(super) put_on: Vec<Word>,
+    /// Only where one of these places has a value.
+    #[serde(default)]
+    pub(super) given: Vec<Word>,
+    /// Only where none of these places has a value.
+    #[serde(default)]
+    pub(super) unless: Vec<Word>,
+    /// Only where one of these places has a value or is deleted.
+    #[serde(default)]
+    pub(super) spoken: Vec<Word>,
+    /// A resource that it must not be.
+    pub(super) unlike: Option<Word>,
+    /// A resource whose rows it has too.
+    pub(super) like: Option<Word>,
     #[serde(default)]
     pub(super) prefer: Vec<String>,
     #[serde(default)]
@@ -126,16 +186,37 @@ pub(super) enum Key {
     Job,
     /// An id made of the message's SHA-256 and the job; such a resource can only be `put`.
     Message,
+    /// The order number at `from`, an EI: in a field 2 the placer's, in any other the filler's.
+    Order,
+    /// The number at `from`, an EI, below `space`.
+    Number,
+    /// The account number at `from`, a CX.
+    Account,
+    /// What it is `of`, and all that stands at `from`.
+    Part,
+    /// As `part`, and which one it is among those that would be alike.
+    Line,
 }
 
-#[derive(Deserialize)]
+impl Key {
+    /// Whether `from` says what the resource is known by.
+    pub(super) const fn wants_source(self) -> bool {
+        !matches!(self, Self::Facility | Self::Job | Self::Message | Self::Part | Self::Line)
+    }
+}
+
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WhenText {
     pub(super) from: Word,
-    pub(super) is: String,
+    /// Asked where `from` says nothing.
+    #[serde(default)]
+    pub(super) otherwise: Vec<Word>,
+    pub(super) is: Option<String>,
+    pub(super) is_not: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RowText {
     pub(super) to: Word,
@@ -166,6 +247,29 @@ pub(super) struct RowText {
     #[serde(default)]
     pub(super) rising: bool,
     pub(super) at_most: Option<Word>,
-    #[serde(rename = "why")]
-    pub(super) _why: String,
+    /// What an unlisted code does in this row, whatever its table says.
+    pub(super) unlisted: Option<Unlisted>,
+    /// The row is evaluated for every segment of the first name (see [`ResourceText::each`]).
+    #[serde(default)]
+    pub(super) each: Vec<Word>,
+    /// Only where one of these places has a value.
+    #[serde(default)]
+    pub(super) given: Vec<Word>,
+    /// Only where none of these places has a value.
+    #[serde(default)]
+    pub(super) unless: Vec<Word>,
+    /// Only where one of these places is deleted.
+    #[serde(default)]
+    pub(super) nulled: Vec<Word>,
+    /// The unit, currency or length of `from`.
+    #[serde(default)]
+    pub(super) unit: Vec<Word>,
+    /// The elements of an object (`parts`).
+    #[serde(default)]
+    pub(super) part: Vec<Spanned<Self>>,
+    /// In a part: without this element there is no object.
+    #[serde(default)]
+    pub(super) must: bool,
+    /// Needed in every row; parts share the reason of theirs.
+    pub(super) why: Option<String>,
 }

@@ -34,11 +34,13 @@ pub enum Verb {
     Pause,
     /// What is under way is to be called off: told of a job, never asked by a message.
     Recall,
+    /// Tells what is, without a job.
+    Record,
 }
 
 impl Verb {
     /// All verbs.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Request,
         Self::Change,
         Self::Cancel,
@@ -53,6 +55,7 @@ impl Verb {
         Self::Relink,
         Self::Pause,
         Self::Recall,
+        Self::Record,
     ];
 
     /// The verb as maps write it.
@@ -72,6 +75,7 @@ impl Verb {
             Self::Relink => "relink",
             Self::Pause => "pause",
             Self::Recall => "recall",
+            Self::Record => "record",
         }
     }
 
@@ -136,6 +140,7 @@ impl Verbs {
             Verb::Relink => 1 << 11,
             Verb::Pause => 1 << 12,
             Verb::Recall => 1 << 13,
+            Verb::Record => 1 << 14,
         }
     }
 }

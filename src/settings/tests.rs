@@ -24,6 +24,7 @@ static KNOWN: LazyLock<Known<'static>> = LazyLock::new(|| Known {
     profiles: &[("adt-feed", 1), ("orders", 2)],
     dialects: &[("standard", 1), ("harbor", 1)],
     use_cases: &USE_CASES,
+    overdue: &[("homecare", 3, 12)],
     now: NOW,
 });
 const MINIMAL: &str = include_str!("../../config/sites/loopback/gurney.toml");
@@ -41,6 +42,17 @@ fn read_all(files: &[(&str, &str)]) -> Result<Checked, Faults> {
 fn minimal_with(line: &str, instead: &str) -> String {
     assert!(MINIMAL.contains(line), "{line} is in the minimal site");
     MINIMAL.replacen(line, instead, 1)
+}
+
+#[test]
+fn warns_of_a_map_whose_review_is_overdue() {
+    let text = MINIMAL.replace("[http.platform]", "[fhir.platform]").replace("\"raw\"", "\"homecare@3\"");
+    let files = [("gurney.toml".to_owned(), text.clone())];
+    let warnings = read(&files, &KNOWN).unwrap().warnings;
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert_eq!(warnings[0].message, "the review of this map has been due for 12 days");
+    let line = text.lines().position(|line| line.contains("homecare@3")).unwrap() + 1;
+    assert!(warnings[0].render(Paint::Plain).contains(&format!("gurney.toml:{line}:")), "{warnings:?}");
 }
 
 #[test]

@@ -63,6 +63,9 @@ pub struct Fate {
     pub status: Option<i64>,
     /// Index of the endpoint that took it.
     pub endpoint: Option<i64>,
+    /// The map and version that it was or will be made with, as `transport@1`, or `raw`; absent where the receipt is older.
+    #[serde(default)]
+    pub mapping: Option<String>,
     /// Why it was set aside.
     pub reason: Option<String>,
     /// Particulars: field paths and rules.
@@ -360,7 +363,7 @@ fn receipts(connection: &Connection, names: &NameOf, span: &Span) -> Read<Vec<(i
     let mut found = Vec::new();
     for (from, to) in [(first, last), (late, newest)] {
         let mut select = connection.prepare_cached(
-            "SELECT journal, id, flow, destination, finished_at, attempts, status, endpoint FROM receipt
+            "SELECT journal, id, flow, destination, finished_at, attempts, status, endpoint, mapping FROM receipt
              WHERE id BETWEEN ?1 AND ?2 AND journal BETWEEN ?3 AND ?4",
         )?;
         let rows = select.query_map(params![from, to, span.messages.0, span.messages.1], |row| {
@@ -374,6 +377,7 @@ fn receipts(connection: &Connection, names: &NameOf, span: &Span) -> Read<Vec<(i
                 attempts: Some(row.get(5)?),
                 status: row.get(6)?,
                 endpoint: Some(row.get(7)?),
+                mapping: row.get::<_, Option<i64>>(8)?.map(|id| names.get(id)),
                 reason: None,
                 detail: None,
             };
@@ -386,7 +390,7 @@ fn receipts(connection: &Connection, names: &NameOf, span: &Span) -> Read<Vec<(i
     Ok(found)
 }
 
-const WAITING: &str = "SELECT o.journal, o.id, o.flow, o.destination, o.enqueued_at FROM";
+const WAITING: &str = "SELECT o.journal, o.id, o.flow, o.destination, o.enqueued_at, o.mapping FROM";
 
 fn waiting(connection: &Connection, names: &NameOf, span: &Span) -> Read<Vec<(i64, Fate)>> {
     let (first, last) = span.deliveries;
@@ -413,6 +417,7 @@ fn waiting(connection: &Connection, names: &NameOf, span: &Span) -> Read<Vec<(i6
                 attempts: None,
                 status: None,
                 endpoint: None,
+                mapping: Some(names.get(row.get(5)?)),
                 reason: None,
                 detail: None,
             };
@@ -428,7 +433,8 @@ fn waiting(connection: &Connection, names: &NameOf, span: &Span) -> Read<Vec<(i6
 fn set_aside(connection: &Connection, names: &NameOf, span: &Span) -> Read<Vec<(i64, Fate)>> {
     connection
         .prepare_cached(
-            "SELECT journal, id, kind, flow, destination, at, reason, detail FROM aside WHERE journal BETWEEN ?1 AND ?2",
+            "SELECT journal, id, kind, flow, destination, at, reason, detail, mapping FROM aside
+             WHERE journal BETWEEN ?1 AND ?2",
         )?
         .query_map(params![span.messages.0, span.messages.1], |row| {
             let fate = Fate {
@@ -441,6 +447,7 @@ fn set_aside(connection: &Connection, names: &NameOf, span: &Span) -> Read<Vec<(
                 attempts: None,
                 status: None,
                 endpoint: None,
+                mapping: row.get::<_, Option<i64>>(8)?.map(|id| names.get(id)),
                 reason: Some(row.get(6)?),
                 detail: Some(row.get(7)?),
             };

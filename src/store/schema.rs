@@ -1,11 +1,11 @@
 //! Tables, pragmas and migrations.
 //!
 //! ```text
-//! meta      key, value                     application facts: clean-stop flag, highest numbers whose rows may be gone
+//! meta      key, value                     application facts: clean-stop flag, highest numbers whose rows may be gone, maps in use
 //! name      id, kind, name                 links, flows, destinations, mappings, endpoints: small numbers for names
 //! journal   id, link, received_at, kind, fingerprint, verdict, first_outbox, content_hash, raw
 //! outbox    (destination, priority, id), journal, flow, mapping, ordering_key, enqueued_at
-//! receipt   id (= outbox id), journal, flow, destination, finished_at, attempts, status, endpoint
+//! receipt   id (= outbox id), journal, flow, destination, finished_at, attempts, status, endpoint, mapping
 //! aside     id, kind, journal, flow, destination, mapping, priority, ordering_key, at, reason, detail, response
 //! scrap     id, link, at, cause, count, bytes       bytes on a link that were not a message
 //! tally     (flow, outcome), n             INV-02 in rows
@@ -120,8 +120,10 @@ CREATE TABLE part (journal INTEGER PRIMARY KEY, link INTEGER NOT NULL, family IN
 CREATE INDEX part_waiting ON part (link, family, next) WHERE whole IS NULL;
 ";
 
-/// Since version 3.
+/// Since version 3. A receipt's `mapping` is the version of the map that a delivery was made with; those from before do
+/// not say.
 const JOB_TABLES: &str = "
+ALTER TABLE receipt ADD COLUMN mapping INTEGER;
 CREATE TABLE job (destination INTEGER NOT NULL, id BLOB NOT NULL, visit BLOB, is_open INTEGER NOT NULL,
     changed_at INTEGER NOT NULL, record BLOB NOT NULL, PRIMARY KEY (destination, id)) WITHOUT ROWID, STRICT;
 CREATE INDEX job_visit ON job (destination, visit) WHERE is_open = 1;

@@ -125,6 +125,8 @@ fn message(control: i64, content: u8, flows: &[usize]) -> Understood {
         sequence: None,
         ack_after: AckAfter::Stored,
         later: None,
+        map_changes: 0,
+        unmapped: Vec::new(),
     }
 }
 
@@ -309,6 +311,19 @@ fn tells_of_new_deliveries_also_when_as_many_are_settled_with_them() {
     journal.settle(settled(OutboxId(1), SettlementKind::Delivered)).unwrap();
     journal.accept(message(2, 1, &[0]), vec![1]).blocking_recv().unwrap();
     assert!(told(), "a courier that sleeps would never hear of message 2");
+    stop(&journal);
+}
+
+#[test]
+fn reads_a_message_again_that_was_read_under_other_maps() {
+    let fixture = Fixture::new();
+    let (journal, _) = fixture.start();
+    let accept = |control, map_changes| {
+        let message = Understood { map_changes, ..message(control, 1, &[0]) };
+        stored(journal.accept(message, b"no message at all".to_vec()).blocking_recv().unwrap()).verdict
+    };
+    assert_eq!(accept(1, 0), Verdict::Accept, "taken as its link read it");
+    assert_eq!(accept(2, 7), Verdict::Reject(Fault::Unparsable), "taken as the maps in use read it");
     stop(&journal);
 }
 

@@ -18,6 +18,7 @@ use super::{
     audit::{Chain, Entry},
     jobs::{self, StepState},
     parts,
+    promoted::{self, Changed, Promotion},
     receipts::{Receipts, forget},
     rows::{Names, lane, priority, verdict, verdict_code},
     writer::Accept,
@@ -151,6 +152,20 @@ pub enum Order {
         destination: i64,
         /// The last one.
         up_to: OutboxId,
+    },
+    /// Makes flows use another version of their map, until the configuration names another one.
+    Promote {
+        /// The flows; those that use it already are left as they are.
+        promotions: Vec<Promotion>,
+        /// Who orders it, and why; which versions it was is added.
+        entry: Entry,
+    },
+    /// Takes the newest promotion of these flows' maps back.
+    TakeBack {
+        /// Indices into the settings' flows.
+        flows: Vec<usize>,
+        /// Who orders it, and why; which versions it was is added.
+        entry: Entry,
     },
     /// Notes something that was done.
     Audit(Entry),
@@ -326,6 +341,8 @@ pub(super) struct Deltas {
     pub(super) ended: Vec<Ended>,
     /// Messages of this batch, by their place in it, whose senders wait for the end of deliveries; `None` is not yet.
     pub(super) fates: Vec<(usize, JournalId, Option<Fate>)>,
+    /// Flows that use another map from now on.
+    pub(super) maps: Vec<Changed>,
 }
 
 const RECEIVED: &str = "received";
@@ -557,8 +574,8 @@ impl Deltas {
                 connection
                     .prepare_cached(
                         "INSERT OR REPLACE INTO receipt
-                         (id, journal, flow, destination, finished_at, attempts, status, endpoint)
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                         (id, journal, flow, destination, finished_at, attempts, status, endpoint, mapping)
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                     )?
                     .execute(params![
                         settlement.id.0,
@@ -569,6 +586,7 @@ impl Deltas {
                         settlement.attempts,
                         settlement.status,
                         i64::try_from(settlement.endpoint).unwrap_or(0),
+                        mapping,
                     ])?;
             }
             SettlementKind::DeadLetter { reason, response } => {
@@ -659,6 +677,18 @@ impl Deltas {
                 connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('clean', '1')", [])?;
                 Ok(OrderOutcome::Done)
             }
+            Order::Promote { promotions, entry } => {
+                for promotion in promotions {
+                    self.maps.extend(promoted::promote(connection, names, promotion)?);
+                }
+                self.note_maps(connection, chain, entry, now)
+            }
+            Order::TakeBack { flows, entry } => {
+                for flow in flows {
+                    self.maps.extend(promoted::take_back(connection, names, *flow)?);
+                }
+                self.note_maps(connection, chain, entry, now)
+            }
             Order::Purge { before } => purge(connection, *before, now),
             Order::Discard { aside, entry } => {
                 if take_aside(connection, *aside)?.is_none() {
@@ -717,6 +747,25 @@ impl Deltas {
                 Ok(OrderOutcome::Done)
             }
         }
+    }
+
+    /// Notes which flows use which map from now on.
+    fn note_maps(
+        &self,
+        connection: &Connection,
+        chain: &mut Chain,
+        entry: &Entry,
+        now: Timestamp,
+    ) -> Result<OrderOutcome, rusqlite::Error> {
+        if self.maps.is_empty() {
+            return Ok(OrderOutcome::NotFound);
+        }
+        let flow = |changed: &Changed| format!("{} -> {}", changed.from, changed.to);
+        let mut changes: Vec<String> = self.maps.iter().map(flow).collect();
+        changes.dedup();
+        let detail = format!("{} [{}, flows changed: {}]", entry.detail, changes.join(", "), self.maps.len());
+        chain.append(connection, now, &Entry { detail, ..entry.clone() })?;
+        Ok(OrderOutcome::Done)
     }
 
     /// Queues something of an old message behind younger ones and keeps its journal row from retention until it is settled.

@@ -33,8 +33,10 @@ use super::{
     open::{CACHE_KIB, checkpoint_all, connect, database},
     parts,
     pressure::{Pressure, judge},
+    promoted,
     receipts::Receipts,
     rows::{LANES, Names, lane},
+    schema::name_id,
     shared::Shared,
     threads::Threads,
     transaction::{Batch, Deltas, Earlier, Given, earlier, keep},
@@ -44,6 +46,7 @@ use crate::{
         Answer, Aside, Decision, Disposition, Facts, Fate, Flows, Original, Record, Understood, Verdict, decide,
         poisoned, settle_aside,
     },
+    hl7::Index,
     ids::JournalId,
     settings::{Flow, Priority, Settings},
     units::{ByteCount, Timestamp, limits},
@@ -51,6 +54,7 @@ use crate::{
 
 mod continuation;
 
+pub use super::promoted::Promotion;
 pub use super::transaction::{Latch, Order, OrderOutcome, Scrap, Settlement, SettlementKind};
 
 /// Something for the journal thread to do.
@@ -114,6 +118,20 @@ pub enum Notice<'a> {
     Reopened,
     /// Deciding a message panicked; it is quarantined.
     Poisoned,
+    /// A flow uses this map from now on.
+    MapInUse {
+        /// Index into the settings' flows.
+        flow: usize,
+        /// The map, as `transport@2`.
+        mapping: &'a str,
+    },
+    /// A map that a person put in use is not there any more: the one of the configuration is used.
+    MapMissing {
+        /// Index into the settings' flows.
+        flow: usize,
+        /// The map.
+        mapping: &'a str,
+    },
 }
 
 /// The way to the journal thread.
@@ -309,6 +327,7 @@ impl Writer {
             tell,
         };
         writer.load_depths().map_err(Error::database("read its queue depths"))?;
+        writer.load_maps().map_err(Error::database("read the maps in use"))?;
         writer.watch_log();
         writer.measure();
         Ok(writer)
@@ -332,6 +351,29 @@ impl Writer {
                 self.shared.set_depth(index, priority, depth);
             }
         }
+        Ok(())
+    }
+
+    /// The maps that people put in use before the last stop.
+    fn load_maps(&mut self) -> Result<(), rusqlite::Error> {
+        for (flow, mapping) in promoted::load(&self.opened.connection, &self.names, &self.flows)? {
+            if self.reading.map(&mapping).is_some() {
+                self.use_map(flow, &mapping)?;
+            } else {
+                (self.tell)(Notice::MapMissing { flow, mapping: &mapping });
+            }
+        }
+        Ok(())
+    }
+
+    /// From now on messages of the flow are read and queued with this map.
+    fn use_map(&mut self, flow: usize, mapping: &str) -> Result<(), rusqlite::Error> {
+        let row = name_id(&self.opened.connection, "mapping", mapping)?;
+        if let Some(of_flow) = self.names.mappings.get_mut(flow) {
+            *of_flow = row;
+        }
+        self.reading.activate(std::iter::once((flow, mapping)));
+        (self.tell)(Notice::MapInUse { flow, mapping });
         Ok(())
     }
 
@@ -474,12 +516,19 @@ impl Writer {
         if accept.latch.is_closed() {
             return Ok(Answer::Refused);
         }
-        let message = &accept.message;
+        // Read with maps that are no longer in use: what is decided must be what is written on its deliveries.
+        let is_stale = accept.message.map_changes != self.reading.map_changes();
+        let again = if is_stale { self.read_again(&accept.message, &accept.raw) } else { None };
+        let message = again.as_ref().unwrap_or(&accept.message);
         let facts = self.facts(message)?;
-        let disposition = self.decide(|flows| {
-            fail_point!("decide");
-            decide(message, &facts, flows)
-        });
+        let disposition = if is_stale && again.is_none() {
+            None
+        } else {
+            self.decide(|flows| {
+                fail_point!("decide");
+                decide(message, &facts, flows)
+            })
+        };
         match disposition.unwrap_or_else(|| Disposition::Record(poisoned(message, &facts))) {
             Disposition::Refuse => {
                 accept.latch.close();
@@ -495,6 +544,12 @@ impl Writer {
                 None => Ok(Answer::Stored(self.record(message, &accept.raw, &record, deltas)?)),
             },
         }
+    }
+
+    /// Reads a message with the maps in use; `None` if that panicked.
+    fn read_again(&mut self, message: &Understood, raw: &[u8]) -> Option<Understood> {
+        let reading = Arc::clone(&self.reading);
+        self.decide(|_| reading.understand(message.link, message.received_at, raw, &mut Index::default()))
     }
 
     /// Runs what decides about a message; `None` if it panicked.
@@ -588,17 +643,28 @@ impl Writer {
         let result = execute(connection, "BEGIN IMMEDIATE").and_then(|()| {
             let outcome =
                 deltas.carry_out(connection, &self.names, &mut self.chain, &mut self.next_outbox, &order, now)?;
+            let is_known = |changed: &promoted::Changed| self.reading.map(&changed.to).is_some();
+            let outcome = if deltas.maps.iter().all(is_known) { outcome } else { OrderOutcome::NotFound };
             if outcome == OrderOutcome::NotFound {
                 // An order that finds nothing, or half of what it needs, must leave everything as it is.
                 execute(connection, "ROLLBACK")?;
                 return Ok(outcome);
             }
             deltas.flush(connection, &self.names)?;
+            for changed in &deltas.maps {
+                // Made inside the transaction, so that using it afterwards writes nothing.
+                name_id(connection, "mapping", &changed.to)?;
+            }
             execute(connection, "COMMIT")?;
             Ok(outcome)
         });
         match result {
             Ok(outcome) => {
+                if outcome == OrderOutcome::Done {
+                    for changed in &deltas.maps {
+                        self.use_map(changed.flow, &changed.to).map_err(Error::database("read a map's number"))?;
+                    }
+                }
                 self.tell_committed(&Batch::default(), &deltas, Duration::ZERO);
                 if let OrderOutcome::Purged { run: Some(run), .. } = outcome {
                     self.receipts.purged(run);

@@ -176,6 +176,10 @@ catalogue! {
         "Mapping version in use; always 1.";
     mapping_unmapped_codes_total: IntCounterVec = "gurney_mapping_unmapped_codes_total", ["mapping"],
         "Codes for which no mapping was found.";
+    mapping_review_due_timestamp_seconds: GaugeVec = "gurney_mapping_review_due_timestamp_seconds", ["mapping"],
+        "Unix time by which the mapping must be reviewed.";
+    terminology_unmapped_codes_total: IntCounterVec = "gurney_terminology_unmapped_codes_total", ["table"],
+        "Codes that were looked up in a code table, must be listed and are not.";
 }
 
 impl Catalogue {

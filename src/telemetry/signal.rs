@@ -76,6 +76,20 @@ pub enum Signal<'a> {
         /// The table in which it was looked up.
         table: &'a str,
     },
+    /// A flow uses this map from now on.
+    MapInUse {
+        /// The flow.
+        flow: &'a str,
+        /// The map, as `transport@2`.
+        mapping: &'a str,
+    },
+    /// A map that a person put in use is not there any more.
+    MapMissing {
+        /// The flow.
+        flow: &'a str,
+        /// The map.
+        mapping: &'a str,
+    },
 }
 
 /// Something about a link.
@@ -306,9 +320,14 @@ impl Telemetry {
             Signal::CodeUnmapped { mapping, table } => {
                 let counter = self.families.mapping_unmapped_codes_total.with_label_values(&[mapping]);
                 counter.inc();
+                self.families.terminology_unmapped_codes_total.with_label_values(&[table]).inc();
                 if worth_a_line(counter.get()) {
                     warn!(mapping, table, count = counter.get(), "code without a mapping");
                 }
+            }
+            Signal::MapInUse { flow, mapping } => info!(flow, mapping, "map in use"),
+            Signal::MapMissing { flow, mapping } => {
+                error!(flow, mapping, "the map that was put in use is not installed, the configured one is used");
             }
         }
     }

@@ -98,7 +98,13 @@ fn site(links: usize, flows: usize, destinations: usize) -> Settings {
 }
 
 fn telemetry() -> Telemetry {
-    Telemetry::new(&site(1, 1, 1), BUILD).unwrap()
+    let telemetry = Telemetry::new(&site(1, 1, 1), BUILD).unwrap();
+    telemetry.maps(&[transport(1)], ["service", "units"].into_iter());
+    telemetry
+}
+
+fn transport(version: u32) -> MapInUse {
+    MapInUse { name: "transport".to_owned(), version, review_due: Some(Timestamp(1_811_000_000_000)) }
 }
 
 fn value(telemetry: &Telemetry, series: &str) -> f64 {
@@ -150,6 +156,13 @@ fn shows_every_promised_metric_before_the_first_message() {
 fn never_makes_a_series_while_it_runs() {
     let telemetry = telemetry();
     let before = telemetry.series();
+    let text = telemetry.gather().unwrap();
+    for series in [
+        "gurney_terminology_unmapped_codes_total{table=\"units\"} 0",
+        "gurney_mapping_review_due_timestamp_seconds{mapping=\"transport\"} 1811000000",
+    ] {
+        assert!(text.lines().any(|line| line == series), "missing {series} in\n{text}");
+    }
     let link = telemetry.link(0);
     for (code, trigger) in [("ADT", "A03"), ("ADT", "A99"), ("ORM", "O01"), ("ZZZ", "DOE^JANE")] {
         link.received(Timestamp(1_000), code, trigger);
@@ -164,8 +177,18 @@ fn never_makes_a_series_while_it_runs() {
     telemetry.destination(0).tell(DestinationSignal::Switched { from: 0, to: 1 });
     telemetry.store().tell(StoreSignal::Broken);
     telemetry.tell(Signal::CodeUnmapped { mapping: "transport", table: "service" });
+    telemetry.tell(Signal::MapInUse { flow: "flow0", mapping: "transport@2" });
+    telemetry.maps(&[transport(2)], ["service", "units"].into_iter());
     telemetry.tell(Signal::ConfigurationLoaded { now: Timestamp(1_500) });
     assert_eq!(telemetry.series(), before);
+    let text = telemetry.gather().unwrap();
+    for (series, is_there) in [
+        ("gurney_mapping_info{mapping=\"transport\",version=\"2\"} 1", true),
+        ("gurney_mapping_info{mapping=\"transport\",version=\"1\"} 1", false),
+        ("gurney_terminology_unmapped_codes_total{table=\"service\"} 1", true),
+    ] {
+        assert_eq!(text.lines().any(|line| line == series), is_there, "{series} in\n{text}");
+    }
 }
 
 #[test]

@@ -306,3 +306,43 @@ pub const JOB_KEYS_MAX: usize = 64;
 pub const JOB_WAITS_MAX: usize = 32;
 /// Times at which a unit was free that are remembered for one job.
 pub const JOB_UNIT_FREED_MAX: usize = 16;
+/// Bytes of one map or table file.
+pub const MAP_BYTES_MAX: usize = 1 << 20;
+/// Maps of one site, the built-in ones among them, and its versions each counted.
+pub const MAPS_MAX: usize = 200;
+/// Code tables of one site.
+pub const TABLES_MAX: usize = 1000;
+/// Codes of one table.
+pub const TABLE_CODES_MAX: usize = 20_000;
+/// Triggers, needs and resources of one map, each.
+pub const MAP_PARTS_MAX: usize = 200;
+/// Rows of one map.
+pub const MAP_ROWS_MAX: usize = 2000;
+/// Elements inside each other that a row may name, such as three in `agent[0].who.display`.
+pub const MAP_DEPTH_MAX: usize = 10;
+/// Sources of one row, in each of its lists.
+pub const ROW_SOURCES_MAX: usize = 50;
+/// Orders of one message that a map translates; a message with more waits for a person.
+pub const MAP_ORDERS_MAX: usize = 100;
+/// Values that a map may look at for one message: each row looks at each value of its sources once.
+pub const MAP_WORK_MAX: usize = 200_000;
+/// Values at one place of a message that one row takes; a message with more waits for a person.
+pub const MAP_REPETITIONS_MAX: usize = 200;
+/// Segments of one message that a map translates.
+pub const MAP_SEGMENTS_MAX: usize = 20_000;
+/// Bytes of one identifier that a map reads; a longer one is none (HL7 v2 gives CX-1 at most 250).
+pub const MAP_IDENTIFIER_BYTES_MAX: usize = 250;
+/// Bytes of one Bundle.
+pub const BUNDLE_BYTES_MAX: usize = 4 << 20;
+/// Samples of one map.
+pub const MAP_SAMPLES_MAX: usize = 500;
+/// Promotions of one flow's map that can be taken back; older ones are only in the audit chain.
+pub const PROMOTIONS_KEPT_MAX: usize = 20;
+/// Stored messages that one comparison of two maps looks at.
+pub const MAP_DIFF_MESSAGES_MAX: usize = 10_000;
+/// Messages that one spot check shows.
+pub const MAP_AUDIT_MESSAGES_MAX: usize = 100;
+/// How far back a spot check looks.
+pub const MAP_AUDIT_WINDOW: Duration = Duration::from_secs(31 * 24 * 3600);
+/// Characters of an unmapped code that is shown; a longer one is no code.
+pub const SHOWN_CODE_CHARACTERS_MAX: usize = 40;

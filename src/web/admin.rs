@@ -31,11 +31,13 @@ use self::{
 use crate::{
     actors::{courier::Courier, journal::Journal, tap::Tap},
     flow::Flows,
+    mapping::Registry,
     store::{self, Plan},
     units::limits,
 };
 
 mod look;
+mod maps;
 mod orders;
 mod peer;
 pub mod protocol;
@@ -62,7 +64,12 @@ pub struct State {
     pub links: Vec<Option<SocketAddr>>,
     /// Where the metrics are served.
     pub metrics: Option<SocketAddr>,
+    /// Reads the maps again that the configuration names.
+    pub read_maps: ReadMaps,
 }
+
+/// Reads the maps and tables on disk, or says what is wrong with them.
+pub type ReadMaps = Arc<dyn Fn() -> Result<Registry, String> + Send + Sync>;
 
 /// A socket that clients can connect to; its file is removed when this is dropped.
 #[derive(Debug)]
@@ -206,6 +213,14 @@ async fn carry_out(state: &State, peer: &Peer, request: Request) -> Result<serde
         Request::Discard { heap, ids, purpose } => value(&orders::discard(state, peer, heap, &ids, &purpose).await?),
         Request::Audit { limit } => value(&look::audit(state, limit).await?),
         Request::VerifyAudit => value(&look::verify_audit(state).await?),
+        Request::Maps => value(&maps::list(state)),
+        Request::MapDiff { before, after, last } => value(&maps::diff(state, &before, &after, last).await?),
+        Request::MapAudit { map, sample, seed, reveal } => {
+            value(&maps::audit(state, peer, &map, sample, seed.as_deref(), reveal).await?)
+        }
+        Request::MapPromote { map, purpose } => value(&maps::promote(state, peer, &map, &purpose).await?),
+        Request::MapRollback { map, purpose } => value(&maps::roll_back(state, peer, &map, &purpose).await?),
+        Request::MapUnmapped => value(&maps::unmapped(state).await?),
         Request::Tap { .. } => {
             Err(Refusal::new(RefusalKind::BadRequest, "a link is watched over a connection of its own"))
         }

@@ -30,9 +30,15 @@ fn prepare(dialect: &str, raw: &str) -> Result<Outcome, Refusal> {
 
 fn prepare_by(registry: &Registry, dialect: &str, raw: &str) -> Result<Outcome, Refusal> {
     let index = Index::of(raw.as_bytes()).unwrap();
-    let context =
-        Context { site: "loopback", zone: &ZONE, encoding: None, received_at: Timestamp(0), source_hash: [7; 32] };
-    registry.get_for("transport", 1, (dialect, 1)).unwrap().prepare(&index.message(raw.as_bytes()), &context)
+    let context = Context {
+        site: "loopback",
+        zone: &ZONE,
+        encoding: None,
+        received_at: Timestamp(0),
+        source_hash: [7; 32],
+        dialect: (dialect, 1),
+    };
+    registry.get("transport", 1).unwrap().prepare(&index.message(raw.as_bytes()), &context)
 }
 
 fn events(dialect: &str, raw: &str) -> Vec<Event> {
@@ -315,6 +321,13 @@ fn holds_what_is_missing_and_waits_for_a_code_that_no_table_lists() {
             assert!(!text.contains("SEDAN") && !text.contains("Quill"), "{text}");
         }
     }
+}
+
+#[test]
+fn holds_the_messages_of_a_dialect_that_is_not_there() {
+    let refusal = prepare("harbour", &Ride::usual().say("harbor")).unwrap_err();
+    assert_eq!(refusal.reason(), Reason::UnreadableValue);
+    assert_eq!(&*refusal.unreadable[0], "dialect harbour@1");
 }
 
 #[test]

@@ -120,7 +120,7 @@ mod tests {
         let site = "version = 1\n[gurney]\nsite = \"s\"\nnode = \"n\"\n[store]\npath = \"/x/store\"\nkey_file = \"/x/k\"\nlimit = \"1 GB\"\n\
             [serial.b]\nport = \"tcp://127.0.0.1:1\"\nframing = \"mllp\"\n[http.p]\nurl = \"http://127.0.0.1:1/\"\n\
             [flow.f]\nfrom = \"b\"\non = [\"*\"]\nto = \"p\"\nmapping = \"raw\"\npattern = \"event\"\ntarget = \"5 s\"\nowner = \"T\"\nescalate = [\"t\"]\n";
-        let known = Known { maps: &[], profiles: &[], dialects: &[], use_cases: &[], now: Timestamp(0) };
+        let known = Known::nothing(Timestamp(0));
         let settings = read(&[("gurney.toml".to_owned(), site.to_owned())], &known)
             .unwrap_or_else(|faults| panic!("{faults}"))
             .settings;

@@ -198,7 +198,7 @@ fn link(arguments: &Arguments) -> Result<Link, Failure> {
 
 /// A serial link made of keys.
 fn bare(keys: &str, named: &str) -> Result<Link, Failure> {
-    let known = Known { maps: &[], profiles: &[], dialects: &[], use_cases: &[], now: Timestamp(0) };
+    let known = Known::nothing(Timestamp(0));
     settings::read_serial(named, keys, &known).map_err(|faults: Faults| {
         note(&faults.render(Paint::Plain));
         Failure::new(Exit::Usage, format!("{named}: {}", faults.summary()))

@@ -35,7 +35,7 @@ impl Bench {
             "{SITE}\n[serial.device]\nport = \"/dev/ttyS0\"\nline = \"9600 8N1\"\nframing = \"{framing}\"\n\
              [flow.raw]\nfrom = \"device\"\non = [\"*\"]\n{to}mapping = \"raw\"\n{rest}{oru}"
         );
-        let known = Known { maps: &[], profiles: &[], dialects: &[], use_cases: &[], now: NOW };
+        let known = Known::nothing(NOW);
         let files = [("gurney.toml".to_owned(), text)];
         let settings = settings::read(&files, &known).unwrap_or_else(|faults| panic!("{faults}")).settings;
         let flows = Flows::new(&settings, Arc::new(Registry::builtin().unwrap()));

@@ -30,13 +30,8 @@ impl Bench {
              on = [\"ADT^*\", \"ORM^O01\"]\nto = \"logistics\"\nmapping = \"transport@1\"\npattern = \"event\"\n\
              target = \"1 min\"\nowner = \"C\"\nescalate = [\"c\"]\n"
         );
-        let known = Known {
-            maps: &[("transport", 1)],
-            profiles: &[],
-            dialects: &[("standard", 1)],
-            use_cases: &[],
-            now: Timestamp(NOON),
-        };
+        let known =
+            Known { maps: &[("transport", 1)], dialects: &[("standard", 1)], ..Known::nothing(Timestamp(NOON)) };
         let settings = settings::read(&[("gurney.toml".to_owned(), text)], &known).unwrap().settings;
         let flows = Flows::new(&settings, Arc::new(Registry::builtin().unwrap()));
         Self { flows, now: Timestamp(NOON + 10 * MINUTE), known: Vec::new() }

@@ -23,7 +23,7 @@ fn site(keys: &str) -> Settings {
         .replace("[mllp.ehr] ", &format!("[mllp.ehr]\n{keys}\n#"))
         .replace("on        = [\"*\"]", "on        = [\"ADT^A03\"]");
     assert!(text.contains("= [\"ADT^A03\"]"), "the flow of the site takes one type");
-    let known = Known { maps: &[], profiles: &[], dialects: &[], use_cases: &[], now: Timestamp(1_795_348_800_000) };
+    let known = Known::nothing(Timestamp(1_795_348_800_000));
     settings::read(&[("gurney.toml".to_owned(), text)], &known).unwrap_or_else(|faults| panic!("{faults}")).settings
 }
 

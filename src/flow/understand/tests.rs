@@ -30,11 +30,9 @@ fn reads_the_messages_of_a_link_by_its_dialect() {
     };
     let text = format!("{SITE}\n{}{}", further("desk", "dialect = \"harbor@1\""), further("other", ""));
     let known = Known {
-        use_cases: &[],
         maps: &[("transport", 1)],
-        profiles: &[],
         dialects: &[("standard", 1), ("harbor", 1)],
-        now: Timestamp(1_795_348_800_000),
+        ..Known::nothing(Timestamp(1_795_348_800_000))
     };
     let settings = read(&[("gurney.toml".to_owned(), text)], &known).unwrap_or_else(|faults| panic!("{faults}"));
     let settings = settings.settings;

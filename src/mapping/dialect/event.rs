@@ -11,7 +11,7 @@ use super::Dialect;
 use crate::{
     event::{self, Coded, Element, Event, Given, NamedPlace, Needs, Part, Scope, When},
     fhir::clean,
-    hl7::{Charset, Message},
+    hl7::{Charset, Message, Path},
     mapping::{
         place::{self, Spot},
         source::{Answers, Source, SourcePlace, Via},
@@ -116,7 +116,8 @@ enum Meaning {
 
 impl<'d, 'm> Reader<'d, 'm> {
     fn parts(&self, source: &Source) -> Vec<Part<'m>> {
-        source.parts(self.scope, &self.answers, self.dialect.questions())
+        let at = |path: &Path| self.scope.parts(path).collect();
+        source.parts(&at, self.scope.charset(), &self.answers, self.dialect.questions())
     }
 
     /// The first value that `read` makes of the places of an element.

@@ -8,6 +8,7 @@ use crate::{
     fhir::{Node, Object, Text, clean, coding, concept},
     mapping::{
         compile::{Row, code_of},
+        explain::Said,
         identity::local_system,
         refusal::Unmapped,
         shape::{self, Shape},
@@ -41,9 +42,15 @@ impl<'m> Run<'_, 'm> {
         };
         match row.with {
             Shape::Code => meaning.as_ref().map(Node::from),
+            Shape::Boolean => match meaning.as_deref() {
+                Some("yes") => Some(Node::Flag(true)),
+                Some("no") => Some(Node::Flag(false)),
+                _ => None,
+            },
             Shape::Coding => {
                 written.or_else(|| self.codings(&coded, Some(&via.table)).into_iter().next()).map(Node::from)
             }
+            Shape::ConceptOnly => Some(concept(vec![written?], None).into()),
             Shape::Concept | Shape::ConceptKept => {
                 let mut codings: Vec<Object> = written.into_iter().collect();
                 codings.extend(self.codings(&coded, Some(&via.table)));
@@ -109,14 +116,27 @@ impl<'m> Run<'_, 'm> {
         let coded = source.coded(part, self.scope.charset())?;
         if let Some(code) = via.table.find(coded.codings()) {
             return Some(match code.meaning(via.column) {
-                Some(meaning) => Meaning::Is(Arc::clone(meaning), coded),
-                None => Meaning::Silent(coded),
+                Some(meaning) => {
+                    self.say(|| Said::Means(Arc::clone(meaning)));
+                    Meaning::Is(Arc::clone(meaning), coded)
+                }
+                None => {
+                    self.say(|| Said::Nothing);
+                    Meaning::Silent(coded)
+                }
             });
         }
-        match via.table.unlisted {
-            Unlisted::Keep => Some(Meaning::Kept(coded)),
-            Unlisted::Ignore => None,
+        match self.unlisted.unwrap_or(via.table.unlisted) {
+            Unlisted::Keep => {
+                self.say(|| Said::Kept);
+                Some(Meaning::Kept(coded))
+            }
+            Unlisted::Ignore => {
+                self.say(|| Said::Ignored);
+                None
+            }
             Unlisted::Refuse => {
+                self.say(|| Said::Unmapped);
                 let (table, path) = (Arc::clone(&via.table.name), Arc::clone(&source.shown));
                 let unmapped = Unmapped { table, path, code: Phi::new(coded.first.code) };
                 if !self.refusal.unmapped.contains(&unmapped) {
@@ -124,6 +144,12 @@ impl<'m> Run<'_, 'm> {
                 }
                 None
             }
+        }
+    }
+
+    fn say(&self, said: impl FnOnce() -> Said) {
+        if let Some(trace) = &self.trace {
+            trace.say(said());
         }
     }
 

@@ -6,6 +6,7 @@ use super::Run;
 use crate::{
     event::{self, Coded, Coding, Part, PersonName, When},
     fhir::{self, Node, Object, Text, clean, coding, concept},
+    hl7::Value,
     mapping::{
         compile::Row,
         refusal::{Missing, Unmapped},
@@ -13,6 +14,7 @@ use crate::{
         source::{Source, SourcePlace, is_free_text, plain_code},
     },
     phi::Phi,
+    units::Timestamp,
 };
 
 impl<'m> Run<'_, 'm> {
@@ -50,13 +52,106 @@ impl<'m> Run<'_, 'm> {
         let start = self.first_when(&row.from);
         let end = self.first_when(&row.until);
         if let (Some((from, start)), Some((until, end))) = (&start, &end)
-            && start.instant().zip(end.instant()).is_some_and(|(start, end)| end < start)
+            && is_before(end, start)
         {
             self.contradict(from, until);
         }
         let as_text = |found: Option<(&Source, When)>| found.map(|(_, when)| Text::from(when.date_time().to_owned()));
         let period = fhir::period(as_text(start), as_text(end));
         (!period.is_empty()).then(|| period.into())
+    }
+
+    /// The component that is named, else the first, as one line of text.
+    pub(super) fn text_at(&self, source: &Source, part: &Part<'m>) -> Option<String> {
+        let charset = self.scope.charset();
+        let text = match &source.place {
+            SourcePlace::Path(path) if path.component().is_some() => event::plain(part.value(path), charset),
+            _ => event::part(&part.repetition, 1, charset),
+        };
+        clean(&text?)
+    }
+
+    pub(super) fn integer(&mut self, source: &Source, part: &Part<'m>) -> Option<Node> {
+        let text = self.text_at(source, part)?;
+        match text.parse::<i32>() {
+            Ok(number) if number > 0 => fhir::decimal(&number.to_string()),
+            _ => {
+                self.cannot_read(source);
+                None
+            }
+        }
+    }
+
+    pub(super) fn instant(&mut self, source: &Source, part: &Part<'m>) -> Option<Node> {
+        let when = self.when(source, part)?;
+        when.instant().map(|_| text(when.date_time()))
+    }
+
+    pub(super) fn instant_end(&mut self, row: &Row) -> Option<Node> {
+        let start = self.first_instant(&row.from);
+        let end = self.first_instant(&row.until);
+        if let (Some((from, start)), Some((until, end))) = (&start, &end)
+            && end.instant() < start.instant()
+        {
+            self.contradict(from, until);
+        }
+        let (_, start) = start?;
+        if let Some((_, end)) = end {
+            return Some(text(end.date_time()));
+        }
+        let minutes =
+            row.unit.iter().find_map(|unit| self.parts(unit).iter().find_map(|part| self.minutes(unit, part)));
+        let start_at = start.instant()?;
+        match minutes {
+            Some(minutes) => {
+                event::instant_text(Timestamp(start_at.0.checked_add(minutes.checked_mul(60_000)?)?)).map(Node::from)
+            }
+            None => Some(text(start.date_time())),
+        }
+    }
+
+    fn first_instant<'s>(&mut self, from: &'s [Source]) -> Option<(&'s Source, When)> {
+        for source in from {
+            for part in self.parts(source) {
+                if let Some(when) = self.when(source, &part).filter(|when| when.instant().is_some()) {
+                    return Some((source, when));
+                }
+            }
+        }
+        None
+    }
+
+    /// A length of time in the field, its unit in the field after it (`min`, `h`, `s`; minutes by default).
+    pub(super) fn minutes(&self, source: &Source, part: &Part<'m>) -> Option<i64> {
+        let length: i64 =
+            self.text_at(source, part)?.parse().ok().filter(|length| (1..=MINUTES_MAX).contains(length))?;
+        let SourcePlace::Path(path) = &source.place else {
+            return Some(length);
+        };
+        let unit = part.segment.field(usize::from(path.field()) + 1).repetition(1);
+        let unit = event::part(&unit, 1, self.scope.charset()).unwrap_or_default().to_ascii_lowercase();
+        match unit.as_str() {
+            "" | "m" | "min" | "mins" | "minute" | "minutes" => Some(length),
+            "h" | "hr" | "hrs" | "hour" | "hours" => Some(length * 60),
+            "s" | "sec" | "second" | "seconds" => Some(length.div_euclid(60).max(1)),
+            _ => None,
+        }
+    }
+
+    /// An amount of money: its number, and the currency where one is given (ISO 4217).
+    pub(super) fn money(&mut self, source: &Source, part: &Part<'m>) -> Option<Node> {
+        let from = part.repetition.component(1);
+        let charset = self.scope.charset();
+        let at = |number: usize| event::plain(Value::of(from.subcomponent(number)), charset);
+        let Some(value) = at(1).as_deref().and_then(fhir::decimal) else {
+            self.cannot_read(source);
+            return None;
+        };
+        let mut money = Object::new().with("value", value);
+        let currency = at(2).or_else(|| event::part(&part.repetition, 2, charset));
+        let fits = |code: &String| code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase());
+        money.set_some("currency", currency.filter(fits));
+        Some(money.into())
     }
 
     fn first_when<'s>(&mut self, from: &'s [Source]) -> Option<(&'s Source, When)> {
@@ -119,6 +214,28 @@ impl<'m> Run<'_, 'm> {
         }
         Some(concept(codings, Some(format!("{}: {}", label.display, clean(&words)?).into())).into())
     }
+}
+
+/// Whether one time is before another; by their dates where a time of day is missing (R4 invariant per-1).
+pub(super) fn is_before(one: &When, other: &When) -> bool {
+    match one.instant().zip(other.instant()) {
+        Some((one, other)) => one < other,
+        None => is_later(other.date(), one.date()),
+    }
+}
+
+/// Whether one date is later than another; a year or month alone is compared as far as it goes.
+pub(super) fn is_later(date: &str, than: &str) -> bool {
+    let length = date.len().min(than.len());
+    date.get(..length) > than.get(..length)
+}
+
+/// The longest appointment in its unit: 10 weeks of minutes.
+const MINUTES_MAX: i64 = 100_800;
+
+/// Whether a source names a component.
+pub(super) fn is_component(source: &Source) -> bool {
+    matches!(&source.place, SourcePlace::Path(path) if path.component().is_some())
 }
 
 pub(super) fn text(text: &str) -> Node {

@@ -47,15 +47,17 @@ fn answers_by<'r, 'm>(scope: &Scope<'m>, via: &'r Via) -> Vec<Answer<'r, 'm>> {
 }
 
 impl Source {
-    /// All values at it. `questions` is the table that the map's own `answer(…)` are read by.
+    /// All values at it. `at` gives those at a path; `questions` is the table that the map's own `answer(…)` are read
+    /// by.
     pub(in crate::mapping) fn parts<'m>(
         &self,
-        scope: &Scope<'m>,
+        at: &dyn Fn(&Path) -> Vec<Part<'m>>,
+        charset: &Charset,
         answers: &Answers<'_, 'm>,
         questions: Option<&Via>,
     ) -> Vec<Part<'m>> {
         let parts = match &self.place {
-            SourcePlace::Path(path) => scope.parts(path).collect(),
+            SourcePlace::Path(path) => at(path),
             SourcePlace::Answer(name) => {
                 let parts = self.answers_to(name, answers, questions).into_iter().flat_map(|segment| {
                     segment.field(5).repetitions().map(move |repetition| Part { segment, repetition })
@@ -64,7 +66,7 @@ impl Source {
             }
         };
         match self.narrow.as_deref() {
-            Some(narrow) => narrow.apply(parts, scope.charset()),
+            Some(narrow) => narrow.apply(parts, charset),
             None => parts,
         }
     }

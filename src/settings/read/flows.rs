@@ -205,6 +205,17 @@ impl Reader<'_> {
             }
             return;
         }
+        if let Mapping::Map { name, version } = mapping {
+            let overdue = self.known.overdue.iter().find(|(map, of, _)| map == name && of == version);
+            if let Some((.., days)) = overdue {
+                let days = if *days == 1 { "1 day".to_owned() } else { format!("{days} days") };
+                let message = format!("the review of this map has been due for {days}");
+                let help = format!(
+                    "go through `gurney map audit {name}@{version}` with its owner, then set reviewed_on and review_due in a new version"
+                );
+                self.found.push(Complaint::warning(place.clone(), message).help(help));
+            }
+        }
         match mapping {
             Mapping::Map { .. } if kind == Some(target::MLLP_CONNECT.kind) => {
                 let complaint = Complaint::new(place, "an HL7 receiver takes no FHIR, which is what maps make");

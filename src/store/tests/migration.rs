@@ -84,7 +84,8 @@ fn rows(connection: &Connection) -> Vec<(String, Vec<Value>)> {
     for line in VERSION_1.lines().filter_map(|line| line.strip_prefix("CREATE TABLE ")) {
         let table = line.split(' ').next().unwrap();
         let mut select = connection.prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2")).unwrap();
-        let columns = select.column_count();
+        // Version 3 added one at the end.
+        let columns = if table == "receipt" { 8 } else { select.column_count() };
         let row = |row: &rusqlite::Row<'_>| (0..columns).map(|at| row.get(at)).collect::<Result<Vec<Value>, _>>();
         let all: Vec<Vec<Value>> = select.query_map([], row).unwrap().collect::<Result<_, _>>().unwrap();
         found.extend(all.into_iter().filter(|_| table != "meta").map(|row| (table.to_owned(), row)));
@@ -189,6 +190,6 @@ fn a_migration_cut_off_at_any_byte_is_done_again_by_the_next_start() {
         drop(open(plan.clone()).unwrap());
         assert_eq!((all_rows(&plan), version_of(&plan)), (before.clone(), SCHEMA_VERSION), "cut at {cut}");
     }
-    let whole: Vec<i64> = (1..=SCHEMA_VERSION).collect();
-    assert_eq!(versions.into_iter().collect::<Vec<_>>(), whole, "of each step either all is there or nothing");
+    let steps: Vec<i64> = (1..=SCHEMA_VERSION).collect();
+    assert_eq!(versions.into_iter().collect::<Vec<_>>(), steps, "either all of a step is there or nothing");
 }

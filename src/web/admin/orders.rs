@@ -34,10 +34,11 @@ pub(super) async fn resend(state: &State, peer: &Peer, ids: &[i64], purpose: &Pu
     each(ids, purpose, async |id| {
         let found = entry_of(state, Heap::Dead, id).await?;
         let particulars = particulars(&found);
-        let entry = peer.entry("resend", subject(&found), purpose, &particulars);
+        let by = by_map(state, state.web.names.flow_index(found.flow).into_iter());
+        let entry = peer.entry("resend", subject(&found), purpose, &format!("{particulars}{by}"));
         match order(state, Order::Resend { aside: id, entry }).await? {
             OrderOutcome::NotFound => Err(failed("its flow or its destination is no longer configured")),
-            _ => Ok(format!("queued again for {}", found.row.destination.unwrap_or_default())),
+            _ => Ok(format!("queued again for {}{by}", found.row.destination.unwrap_or_default())),
         }
     })
     .await
@@ -69,15 +70,18 @@ pub(super) async fn discard(
 pub(super) async fn release(state: &State, peer: &Peer, ids: &[i64], purpose: &Purpose) -> Result<Report, Refusal> {
     each(ids, purpose, async |id| {
         let found = entry_of(state, Heap::Held, id).await?;
-        let entry = peer.entry("release", subject(&found), purpose, &particulars(&found));
+        let entry = |by: &str| peer.entry("release", subject(&found), purpose, &format!("{}{by}", particulars(&found)));
         if makes_jobs(state, &found) {
-            return decide(state, &found, Decision::Release, entry).await;
+            let by = by_map(state, state.web.names.flow_index(found.flow).into_iter());
+            return decide(state, &found, Decision::Release, entry(&by)).await;
         }
         let drafts = drafts(state, &found).await?;
+        let by = by_map(state, drafts.iter().map(|draft| draft.flow));
+        let entry = entry(&by);
         let to = names_of(state, &drafts);
         match order(state, Order::Release { aside: id, drafts, entry }).await? {
             OrderOutcome::NotFound => Err(failed("somebody else has dealt with it")),
-            _ => Ok(format!("queued for {to}")),
+            _ => Ok(format!("queued for {to}{by}")),
         }
     })
     .await
@@ -173,6 +177,13 @@ fn subject(found: &AsideFound) -> String {
 fn particulars(found: &AsideFound) -> String {
     let row = &found.row;
     format!("message {}, flow {}, {}", row.message, row.flow, row.reason)
+}
+
+/// The maps that these flows use now, for the record: `, by transport@2`.
+fn by_map(state: &State, flows: impl Iterator<Item = usize>) -> String {
+    let mut maps: Vec<String> = flows.filter_map(|flow| state.flows.map_of(flow)).map(|map| map.id()).collect();
+    maps.dedup();
+    if maps.is_empty() { String::new() } else { format!(", by {}", maps.join(" and ")) }
 }
 
 fn names_of(state: &State, drafts: &[Draft]) -> String {

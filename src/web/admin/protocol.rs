@@ -14,6 +14,8 @@ use crate::{
     units::{Timestamp, limits},
 };
 
+pub mod maps;
+
 /// Why something is done, and for whom: goes into the audit chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -155,6 +157,44 @@ pub enum Request {
     },
     /// Verifies the audit chain: [`crate::store::AuditCheck`].
     VerifyAudit,
+    /// The maps, and which flows use them: [`maps::Maps`].
+    Maps,
+    /// Which of the newest messages two maps translate otherwise: [`maps::MapDiff`].
+    MapDiff {
+        /// One map, as `transport@1`.
+        before: String,
+        /// The other.
+        after: String,
+        /// How many of the newest messages are looked at.
+        last: usize,
+    },
+    /// A random sample of what a map passed in the last month: [`maps::MapAudit`].
+    MapAudit {
+        /// The map, as `transport@1`.
+        map: String,
+        /// How many.
+        sample: usize,
+        /// Which sample: what an earlier answer gave.
+        seed: Option<String>,
+        /// Shows patient data, and why.
+        reveal: Option<Purpose>,
+    },
+    /// Makes the flows of a map use this version from now on: [`maps::MapChanges`].
+    MapPromote {
+        /// The map, as `transport@2`.
+        map: String,
+        /// Why.
+        purpose: Purpose,
+    },
+    /// Takes the newest promotion of a map back: [`maps::MapChanges`].
+    MapRollback {
+        /// The map's name.
+        map: String,
+        /// Why.
+        purpose: Purpose,
+    },
+    /// Codes of messages set aside that no table lists: [`maps::UnmappedCodes`].
+    MapUnmapped,
     /// What passes over a link from now on: an empty [`Response::Ok`], and then a [`TapEvent`] on each line, until the time is
     /// over or the client closes its half of the connection.
     Tap {

@@ -107,7 +107,7 @@ fn shown(message: listing::MessageRow, raw: &[u8], masking: Masking) -> Shown {
 }
 
 /// Long values, such as documents, are cut, so that a message of any size can be shown.
-fn shortened(mut layout: Layout) -> Layout {
+pub(super) fn shortened(mut layout: Layout) -> Layout {
     for field in layout.segments.iter_mut().flat_map(|segment| &mut segment.fields) {
         let components = field.components.iter_mut().map(|component| &mut component.value);
         for value in std::iter::once(&mut field.value).chain(components) {

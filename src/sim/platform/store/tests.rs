@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, time::Duration};
 use super::*;
 use crate::{
     hl7::Index,
-    mapping::{Context, Outcome, Registry},
+    mapping::{Context, Outcome, Registry, STANDARD},
     sim::ehr::{Clock, Dialect, Generator, Kind, Profile},
     units::Timestamp,
 };
@@ -32,6 +32,7 @@ fn takes_the_bundles_that_the_built_in_map_makes_of_simulated_traffic() {
                 encoding: None,
                 received_at: Timestamp(1_795_000_000_000 + number),
                 source_hash: [7; 32],
+                dialect: STANDARD,
             };
             let outcome = map.prepare(&index.message(&generated.bytes), &context);
             let outcome = outcome.unwrap_or_else(|refusal| panic!("{dialect:?} {:?}: {refusal:?}", generated.kind));
