@@ -195,8 +195,8 @@ impl Map {
         let mut prepared = Prepared::default();
         let work = Work::default();
         for scope in scopes(trigger.by, message, &charset, &mut refusal) {
-            if prepared.jobs.len() > limits::MAP_ORDERS_MAX {
-                refusal.excessive.push(format!("orders (at most {})", limits::MAP_ORDERS_MAX).into());
+            if prepared.jobs.len() >= limits::JOBS_OF_MESSAGE_MAX {
+                refusal.excessive.push(format!("orders (at most {})", limits::JOBS_OF_MESSAGE_MAX).into());
                 break;
             }
             match Run::new(self, context, kind, scope, &work).apply(trigger, &mut prepared.bundle) {

@@ -94,7 +94,7 @@ pub(super) fn who(message: &Message<'_>, kind: &MessageType<'_>) -> Refusal {
         }
     }
     for (segment, fields) in IDENTIFIERS {
-        for found in message.segments().filter(|found| found.is(segment)).take(limits::MAP_ORDERS_MAX) {
+        for found in message.segments().filter(|found| found.is(segment)).take(limits::JOBS_OF_MESSAGE_MAX) {
             for field in *fields {
                 let too_long = found
                     .field(*field)

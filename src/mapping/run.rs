@@ -427,13 +427,13 @@ impl<'r, 'm> Run<'r, 'm> {
         if self.work.is_over() {
             return Vec::new();
         }
-        let at_most = limits::MAP_REPETITIONS_MAX + 1;
+        let most = if self.map.makes_jobs() { limits::MAP_REPETITIONS_MAX } else { limits::MAP_LINES_MAX };
         let questions = Some(&self.map.compiled.question);
-        let at = |path: &Path| self.parts_at(path, at_most);
+        let at = |path: &Path| self.parts_at(path, most + 1);
         let mut parts = source.parts(&at, self.scope.charset(), &self.answers, questions);
-        if parts.len() >= at_most {
-            self.work.exceed(format!("values at {} (at most {})", source.shown, limits::MAP_REPETITIONS_MAX));
-            parts.truncate(limits::MAP_REPETITIONS_MAX);
+        if parts.len() > most {
+            self.work.exceed(format!("values at {} (at most {most})", source.shown));
+            parts.truncate(most);
         }
         self.work.spend(1 + parts.len());
         if let Some(trace) = &self.trace {

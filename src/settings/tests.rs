@@ -48,7 +48,8 @@ fn minimal_with(line: &str, instead: &str) -> String {
 fn warns_of_a_map_whose_review_is_overdue() {
     let text = MINIMAL.replace("[http.platform]", "[fhir.platform]").replace("\"raw\"", "\"homecare@3\"");
     let files = [("gurney.toml".to_owned(), text.clone())];
-    let warnings = read(&files, &KNOWN).unwrap().warnings;
+    let mut warnings = read(&files, &KNOWN).unwrap().warnings;
+    warnings.retain(|warning| !warning.message.contains("names no use case"));
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert_eq!(warnings[0].message, "the review of this map has been due for 12 days");
     let line = text.lines().position(|line| line.contains("homecare@3")).unwrap() + 1;

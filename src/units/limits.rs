@@ -299,7 +299,7 @@ pub const JOB_REPORTS_REMEMBERED_MAX: usize = 256;
 /// Units of one job that have a track of their own.
 pub const JOB_UNITS_MAX: usize = 32;
 /// Jobs that one message can open or touch.
-pub const JOBS_OF_MESSAGE_MAX: usize = 64;
+pub const JOBS_OF_MESSAGE_MAX: usize = 100;
 /// Names, and identifiers of its patient, that one job is found by, each.
 pub const JOB_KEYS_MAX: usize = 64;
 /// Jobs that wait for each other in one chain.
@@ -322,12 +322,12 @@ pub const MAP_ROWS_MAX: usize = 2000;
 pub const MAP_DEPTH_MAX: usize = 10;
 /// Sources of one row, in each of its lists.
 pub const ROW_SOURCES_MAX: usize = 50;
-/// Orders of one message that a map translates; a message with more waits for a person.
-pub const MAP_ORDERS_MAX: usize = 100;
 /// Values that a map may look at for one message: each row looks at each value of its sources once.
 pub const MAP_WORK_MAX: usize = 200_000;
-/// Values at one place of a message that one row takes; a message with more waits for a person.
+/// Values at one place of a message that one row of a map of jobs takes; a message with more waits for a person.
 pub const MAP_REPETITIONS_MAX: usize = 200;
+/// The same where a map tells what is: reports have very many lines.
+pub const MAP_LINES_MAX: usize = 20_000;
 /// Segments of one message that a map translates.
 pub const MAP_SEGMENTS_MAX: usize = 20_000;
 /// Bytes of one identifier that a map reads; a longer one is none (HL7 v2 gives CX-1 at most 250).

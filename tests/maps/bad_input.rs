@@ -407,7 +407,7 @@ fn more_of_everything_than_anybody_sends_is_refused_whole() {
         ride.split("ORC|").next().unwrap().to_owned() + &(0..count).map(one).collect::<String>()
     };
     assert!(matches!(check("100 rides", &orders(100)), Came::Sent(_)));
-    too_much("102 rides", &orders(102), "orders");
+    too_much("101 rides", &orders(101), "orders");
     too_much("5000 rides", &orders(5000), "orders");
     // Orders for others may be as many as they like: nobody rides.
     let laboratory = "ORC|NW|L1^ORDERS\rOBR|1|L1^ORDERS||CBC^Count^L\r".repeat(5000);

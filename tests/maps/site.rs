@@ -36,10 +36,13 @@ pub(crate) fn version(number: u32) -> String {
 /// Invented, and found nowhere but in the messages of these tests.
 pub(crate) const SECRETS: [&str; 6] = ["ZZTESTFAU", "Zztestfau", "Margarethe", "19470311", "1947-03-11", "4711990"];
 
+/// When [`order`] says that it was ordered.
+const ORDERED: &str = "20261120093000";
+
 /// An order for a ride by number `order`, whose patient walks, rolls or lies as `mode` says.
 pub(crate) fn order(control: &str, order: &str, mode: &str) -> String {
     format!(
-        "MSH|^~\\&|ORDERS|GH|GURNEY|GH|20261120093000||ORM^O01^ORM_O01|{control}|P|2.5.1\r\
+        "MSH|^~\\&|ORDERS|GH|GURNEY|GH|{ORDERED}||ORM^O01^ORM_O01|{control}|P|2.5.1\r\
          PID|1||4711990^^^GH^MR||ZZTESTFAU^Margarethe||19470311|F\r\
          PV1|1|I|3W^12^B^GH||||||||||||||||V8801^^^GH^VN\r\
          ORC|NW|{order}^ORDERS\r\
@@ -224,8 +227,9 @@ on        = ["*"]
 to        = "platform"
 mapping   = "{mapping}"
 pattern   = "event"
-target    = "5 s"
-owner     = "Integration desk"
+use_case  = "discharge-to-ride"
+target    = "2 min"
+owner     = "Care coordination"
 escalate  = ["integration-desk"]
 [metrics]
 listen    = "127.0.0.1:0"
@@ -239,9 +243,11 @@ listen    = "127.0.0.1:0"
         gurney(&[arguments, &["--config", config.to_str().unwrap()]].concat())
     }
 
-    /// Writes messages to a file and sends it.
+    /// Writes messages to a file and sends it, as ordered just now: orders of another day would wait for a person.
     pub(crate) fn send(&self, messages: &[String]) -> Told {
-        let file = self.write("messages.hl7", &messages.concat());
+        let now = jiff::Timestamp::now().strftime("%Y%m%d%H%M%S+0000").to_string();
+        let file =
+            self.write("messages.hl7", &messages.concat().replace(&format!("{ORDERED}||ORM"), &format!("{now}||ORM")));
         self.tell(&["send", &file, "--to", "ehr"])
     }
 
