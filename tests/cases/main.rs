@@ -37,7 +37,6 @@ use scenario::Scenario;
 /// taken off this list.
 const AWAITED: &[&str] = &[
     "UC-04/no-pickup",
-    "UC-04/two-patients",
     "UC-14/merge-loop",
     "UC-14/the-old-number-later",
     "UC-17/no-car-seat",
