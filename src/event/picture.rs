@@ -18,12 +18,15 @@
 //!   moves the patient.
 //! * Text is UTF-8 and delimiters are the recommended ones, whatever the senders' were.
 //!
-//! Limits: [`limits::PICTURE_VALUE_BYTES_MAX`] for a value (documents are no matter of a job), and
-//! [`limits::PICTURE_SLOTS_MAX`] values. Decides nothing.
+//! Limits: [`limits::PICTURE_VALUE_BYTES_MAX`] for a value and [`limits::PICTURE_SLOTS_MAX`] values. What is beyond is named
+//! ([`Statement::beyond`], [`Taken::Full`]), so that its message can be refused; only documents (OBX of type ED and RP) are
+//! left out, because they are no matter of a job. Decides nothing.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+use lists::Lists;
 
 use super::Scope;
 use crate::{
@@ -31,11 +34,14 @@ use crate::{
     units::{Timestamp, limits},
 };
 
+mod lists;
+
 /// What one message says about one job.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Statement {
     said: Vec<(Key, String)>,
     orders: bool,
+    beyond: Vec<String>,
 }
 
 /// What is known of one job.
@@ -87,20 +93,43 @@ const HEADER: [&str; 2] = ["MSH", "EVN"];
 impl Statement {
     /// Takes from one event what it says.
     pub fn of(scope: &Scope<'_>) -> Self {
-        let mut statement = Self { said: Vec::new(), orders: scope.is_order() };
+        let mut statement = Self { orders: scope.is_order(), ..Self::default() };
         let charset = scope.charset();
-        let mut lists: Vec<(Key, String)> = Vec::new();
+        let mut lists = Lists::default();
         for (in_order, segment) in scope.own_segments() {
             let section = if in_order { Section::Order } else { Section::Common };
             let name = String::from_utf8_lossy(segment.name()).into_owned();
             match SINGLE.iter().position(|single| *single == name) {
                 Some(place) => statement.single(&segment, (section, place, name), charset),
-                None => listed(&mut lists, &segment, (section, name), charset),
+                None => lists.add(&segment, (section, name), charset),
             }
         }
-        statement.said.extend(lists);
-        statement.said.retain(|(_, value)| value.len() <= limits::PICTURE_VALUE_BYTES_MAX);
+        statement.said.extend(lists.said());
+        statement.bound();
         statement
+    }
+
+    /// Leaves out what is too much, and keeps its place.
+    fn bound(&mut self) {
+        let mut beyond = Vec::new();
+        self.said.retain(|(key, value)| {
+            let fits = value.len() <= limits::PICTURE_VALUE_BYTES_MAX;
+            if !fits {
+                beyond.push(format!("bytes at {} (at most {})", key.place(), limits::PICTURE_VALUE_BYTES_MAX));
+            }
+            fits
+        });
+        if let Some((key, _)) = self.said.get(limits::PICTURE_SLOTS_MAX) {
+            beyond.push(format!("values up to {} (at most {})", key.place(), limits::PICTURE_SLOTS_MAX));
+            self.said.truncate(limits::PICTURE_SLOTS_MAX);
+        }
+        beyond.truncate(BEYOND_SHOWN_MAX);
+        self.beyond = beyond;
+    }
+
+    /// What the message says beyond the bounds, each with its place: it is no part of the statement.
+    pub fn beyond(&self) -> &[String] {
+        &self.beyond
     }
 
     /// Of a segment that there is one of, the first holds.
@@ -158,6 +187,9 @@ impl Statement {
     }
 }
 
+/// Places beyond a bound that are named.
+const BEYOND_SHOWN_MAX: usize = 10;
+
 /// A value that deletes.
 const NULL: &str = "\"\"";
 
@@ -169,39 +201,6 @@ fn common(segment: &str, field: u16) -> Option<Key> {
         segment: segment.to_owned(),
         part: Part::Field(field),
     })
-}
-
-fn listed(
-    lists: &mut Vec<(Key, String)>,
-    segment: &Segment<'_>,
-    (section, name): (Section, String),
-    charset: &Charset,
-) {
-    let part = if name == "OBX" {
-        let question = normal(&segment.field(3), charset);
-        let code = question.split('^').next().unwrap_or_default();
-        Part::Answers(format!("{code}^{}", normal(&segment.field(4), charset)))
-    } else {
-        Part::All
-    };
-    let key = Key { section, place: LISTED, segment: name, part };
-    let line = line(segment, charset);
-    match lists.iter_mut().find(|(known, _)| *known == key) {
-        Some((_, lines)) => {
-            lines.push('\r');
-            lines.push_str(&line);
-        }
-        None => lists.push((key, line)),
-    }
-}
-
-fn line(segment: &Segment<'_>, charset: &Charset) -> String {
-    let mut line: String = String::from_utf8_lossy(segment.name()).into_owned();
-    for number in 1..=segment.field_count() {
-        line.push('|');
-        line.push_str(&normal(&segment.field(number), charset));
-    }
-    line
 }
 
 /// A field in UTF-8 and the recommended delimiters.
@@ -224,13 +223,24 @@ fn normal(field: &Field<'_>, charset: &Charset) -> String {
     field.repetitions().map(repetition).collect::<Vec<_>>().join("~")
 }
 
+impl Key {
+    /// The place as people name it.
+    fn place(&self) -> String {
+        match self.part {
+            Part::Field(number) => format!("{}-{number}", self.segment),
+            Part::Answers(_) | Part::All => self.segment.clone(),
+        }
+    }
+}
+
 impl Picture {
     /// Nothing is known.
     pub const fn empty() -> Self {
         Self { slots: Vec::new() }
     }
 
-    /// Takes in what a message says that speaks of `at`; whether anything is different now.
+    /// Takes in what a message says that speaks of `at`; whether anything is different now. Once there are too many values
+    /// the rest is not taken in.
     pub fn take(&mut self, statement: &Statement, Timestamp(at): Timestamp) -> Taken {
         let mut taken = Taken::Nothing;
         let is_ordered = self.is_ordered();
@@ -257,7 +267,7 @@ impl Picture {
                     self.slots.insert(place, Slot { key: key.clone(), at, value: value.clone() });
                     taken = Taken::Changed;
                 }
-                Err(_) => {}
+                Err(_) => return Taken::Full,
             }
         }
         taken
@@ -349,6 +359,8 @@ pub enum Taken {
     Older,
     /// Something is different now.
     Changed,
+    /// There are too many values, and some were not taken in.
+    Full,
 }
 
 impl Picture {

@@ -11,14 +11,14 @@
 //! goes to the jobs that are open. Everything that can refuse is found here: a refused message leaves all jobs as they were.
 //! A cancel is never refused.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Decision, Flows};
 use crate::{
-    event::{Picture, Statement},
+    event::{Picture, Statement, Taken},
     ids::{GroupId, JobId},
     job::{
         self, Ask, Content, Finding, Identity, Job, Kind, Policy, Reason, Shown, Stamp, State, Step, Tell, Why, Wish,
@@ -488,7 +488,12 @@ impl Work<'_> {
     /// Takes in what is said; nothing where the map refuses what is known then, and the job stays as it was.
     fn learn(&mut self, target: usize, ask: &JobAsk, statement: Statement, at: Stamp) -> Option<Content> {
         let before = self.known.get(target)?.clone();
-        self.take(target, ask, &statement, at);
+        let taken = self.take(target, ask, &statement, at);
+        if let Some(beyond) = too_large(&statement, taken) {
+            self.refuse(beyond);
+            *self.known.get_mut(target)? = before;
+            return None;
+        }
         let record = self.known.get(target)?;
         let wishes = matches!(ask.verb, Verb::Request | Verb::Change);
         match self.digest(record, wishes || !record.is_planned()) {
@@ -509,9 +514,9 @@ impl Work<'_> {
         }
     }
 
-    fn take(&mut self, target: usize, ask: &JobAsk, statement: &Statement, at: Stamp) {
-        let Some(record) = self.known.get_mut(target) else { return };
-        record.picture.take(statement, at.occurred_at);
+    fn take(&mut self, target: usize, ask: &JobAsk, statement: &Statement, at: Stamp) -> Taken {
+        let Some(record) = self.known.get_mut(target) else { return Taken::Nothing };
+        let taken = record.picture.take(statement, at.occurred_at);
         if record.link.is_empty() || ask.by_order {
             record.link.clone_from(&self.desk.link);
         }
@@ -526,6 +531,7 @@ impl Work<'_> {
         if ask.wanted_until.is_some() && !matches!(ask.verb, Verb::Cancel) {
             record.wanted_until = ask.wanted_until;
         }
+        taken
     }
 
     /// What would be told of a job, as a hash that does not depend on when it is told.
@@ -579,6 +585,15 @@ impl Work<'_> {
             self.refusal = refusal;
         }
     }
+}
+
+/// What a message says that is too much for a job.
+fn too_large(statement: &Statement, taken: Taken) -> Option<Refusal> {
+    let mut excessive: Vec<Arc<str>> = statement.beyond().iter().map(|place| place.as_str().into()).collect();
+    if taken == Taken::Full {
+        excessive.push(format!("values of the job (at most {})", limits::PICTURE_SLOTS_MAX).into());
+    }
+    (!excessive.is_empty()).then(|| Refusal { excessive, ..Refusal::default() })
 }
 
 /// What is told of a job, in the words of maps.

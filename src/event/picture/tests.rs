@@ -98,6 +98,79 @@ fn prints_no_patient_data_and_leaves_documents_out() {
     assert!(!format!("{picture:?} {:?}", statement(ORDER)).contains("Quill"));
 }
 
+#[test]
+fn segments_that_say_nothing_are_no_news() {
+    let order = format!("{ORDER}ZTR|1|BL|L|2\rDG1|1||I63^Stroke\r");
+    let empty = "MSH|^~\\&|EHR|GH|||202603011000||ORM^O01|3|P|2.5\rPID|1||7^^^GH^MR\rORC|XO|P1\rOBR|1|P1\r";
+    for nothing in [
+        "ZTR\r",
+        "ZTR|\r",
+        "ZTR|||||\r",
+        "ZTR|1\r",
+        "DG1|1||\r",
+        "OBX|1|CE|TRMODE^Mode||\r",
+        "OBX|1|CE|TRMODE||||||||F\r",
+        "NTE|1\r",
+        "NTE|1|L\r",
+    ] {
+        let mut picture = Picture::default();
+        picture.take(&statement(&order), Timestamp(1));
+        let before = picture.message();
+        picture.take(&statement(&format!("{empty}{nothing}")), Timestamp(2));
+        let lists = |raw: &[u8]| -> Vec<String> {
+            let text = String::from_utf8_lossy(raw).into_owned();
+            text.split('\r')
+                .filter(|line| !["MSH", "ORC", "OBR"].iter().any(|name| line.starts_with(name)))
+                .map(str::to_owned)
+                .collect()
+        };
+        assert_eq!(lists(&picture.message()), lists(&before), "{nothing}");
+    }
+    for (news, gone, now) in [
+        ("ZTR|||W\r", "ZTR|1|BL|L|2", "ZTR|||W"),
+        ("ZTR|7\r", "ZTR|1|BL|L|2", "ZTR|7"),
+        ("OBX|1|CE|TRMODE^Mode||\"\"\r", "WC^Wheelchair", "TRMODE^Mode||\"\""),
+        ("OBX|1|CE|TRMODE^Mode||||||||D\r", "WC^Wheelchair", "TRMODE^Mode||||||||D"),
+        ("NTE|1||\rNTE|2||other\r", "the order's", "NTE|2||other"),
+    ] {
+        let mut picture = Picture::default();
+        picture.take(&statement(&order), Timestamp(1));
+        picture.take(&statement(&format!("{empty}{news}")), Timestamp(2));
+        let now_said = text(&picture);
+        assert!(now_said.contains(now) && !now_said.contains(gone), "{news}: {now_said}");
+    }
+}
+
+#[test]
+fn what_is_too_much_is_named_and_never_lost_in_silence() {
+    let many = format!("{ORDER}ZTR|1|{}\r", "A".repeat(limits::PICTURE_VALUE_BYTES_MAX));
+    let many = many.replace("|7^^^GH^MR|", &format!("|{}|", vec!["7^^^GH^MR"; 5_000].join("~")));
+    let said = statement(&many);
+    let at_most = limits::PICTURE_VALUE_BYTES_MAX;
+    assert_eq!(
+        said.beyond(),
+        [format!("bytes at PID-3 (at most {at_most})"), format!("bytes at ZTR (at most {at_most})")]
+    );
+    assert!(statement(ORDER).beyond().is_empty());
+    // A document takes nothing else with it.
+    let documents = format!("{ORDER}OBX|9|ED|DOC||{}\rOBX|10|ST|DOC||see page 2\r", "A".repeat(at_most));
+    let said = statement(&documents);
+    assert!(said.beyond().is_empty());
+    let mut picture = Picture::default();
+    picture.take(&said, Timestamp(1));
+    assert!(text(&picture).contains("OBX|10|ST|DOC||see page 2"));
+    let answers = |from: usize, count: usize| -> String {
+        (from..from + count).map(|at| format!("OBX|{at}|ST|Q{at}||x\r")).collect()
+    };
+    let said = statement(&format!("{ORDER}{}", answers(0, limits::PICTURE_SLOTS_MAX)));
+    assert_eq!(said.beyond(), [format!("values up to OBX (at most {})", limits::PICTURE_SLOTS_MAX)]);
+    // Two messages that fit, and a picture that does not.
+    let half = limits::PICTURE_SLOTS_MAX / 2;
+    let mut picture = Picture::default();
+    assert_eq!(picture.take(&statement(&format!("{ORDER}{}", answers(0, half))), Timestamp(1)), Taken::Changed);
+    assert_eq!(picture.take(&statement(&format!("{ORDER}{}", answers(half, half))), Timestamp(2)), Taken::Full);
+}
+
 /// Values of a few fields at a few times.
 fn said() -> impl Strategy<Value = (u8, Statement)> {
     (0_u8..6, prop::sample::subsequence(vec!["", "\"\"", "x", "y", "z"], 3), any::<bool>()).prop_map(

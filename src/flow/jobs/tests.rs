@@ -281,3 +281,25 @@ fn repeats_say_nothing() {
     let decided = bench.try_hear(&order("NW", "P1", 1).replace("|C1|", "|C99|")).unwrap();
     assert!(decided.told.is_empty() && decided.findings.contains(&Finding::Duplicate));
 }
+
+#[test]
+fn what_is_too_much_for_a_job_refuses_its_message_and_never_a_cancel() {
+    let mut bench = Bench::new();
+    let many = vec!["70001^^^GH^MR"; 5_000].join("~");
+    let refusal = bench.try_hear(&order("NW", "P1", 0).replace("70001^^^GH^MR", &many)).unwrap_err();
+    assert_eq!(refusal.reason(), mapping::Reason::TooLarge);
+    assert!(refusal.to_string().contains("PID-3"), "{refusal}");
+    assert!(bench.known.is_empty());
+    bench.hear(&order("NW", "P1", 0));
+    let before = bench.known.clone();
+    let moved = adt("A02", 5, "5E^02^A^GH").replace("70001^^^GH^MR", &many);
+    assert!(bench.try_hear(&moved).is_err());
+    // Answers of very many questions, each time others.
+    let asked =
+        |from: usize| -> String { (from..from + 400).map(|at| format!("OBX|{at}|ST|Q{at}^Q^L||x\r")).collect() };
+    let change = |minutes: i64, from: usize| format!("{}{}", order("XO", "P1", minutes), asked(from));
+    assert!(bench.try_hear(&change(1, 0)).is_ok());
+    let refusal = bench.try_hear(&change(2, 400)).unwrap_err();
+    assert_eq!((refusal.reason(), bench.known[0].names == before[0].names), (mapping::Reason::TooLarge, true));
+    assert_eq!(bench.hear(&order("CA", "P1", 6).replace("70001^^^GH^MR", &many)), [(Verb::Cancel, true)]);
+}
