@@ -48,7 +48,7 @@ mod verb;
 
 pub use ask::{JobAsk, Told};
 pub use dialect::{Dialect, STANDARD};
-pub use explain::{Explained, Looked, Said, Silent, Step};
+pub use explain::{Explained, Looked, Met, Needed, Said, Silent, Step};
 pub use fault::MapFault;
 pub use identity::BASE;
 pub use refusal::{Missing, Reason, Refusal, Unmapped};

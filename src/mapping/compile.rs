@@ -10,15 +10,19 @@ use super::{
     source::{Source, Via, read_via},
     table::{Column, Table, Unlisted},
     target::Target,
-    text::{By, Key, MapText, NeedText, ResourceText, RowText, TriggerText, WhenText, Word},
+    text::{By, Key, MapText, ResourceText, RowText, TriggerText, WhenText, Word},
     verb::{Verb, Verbs},
 };
 use crate::{
     event::Element,
     fhir::{Leaf, Node, Object, Text, coding, concept, leaves_of},
-    hl7::{MessageType, Path},
+    hl7::MessageType,
     units::limits,
 };
+
+mod needs;
+
+pub(super) use needs::{Condition, Need, Wanted};
 
 pub(super) type Tables = BTreeMap<Arc<str>, Arc<Table>>;
 
@@ -75,13 +79,6 @@ impl Kind {
     pub(super) fn fits(&self, of: &MessageType<'_>) -> bool {
         self.code.as_bytes() == of.code && self.trigger.as_bytes() == of.trigger
     }
-}
-
-/// Paths of which one group must be complete.
-pub(super) struct Need {
-    pub(super) verbs: Verbs,
-    pub(super) what: Arc<str>,
-    pub(super) any_of: Vec<Vec<(Path, Arc<str>)>>,
 }
 
 /// A resource of the Bundle.
@@ -339,19 +336,6 @@ impl Compiler<'_, '_> {
         let on = kinds(&text.on);
         let line = text.on.first().map_or(0, |word| self.faults.line(&word.span()));
         Some(Trigger { line, on, by: text.by, only, verb_from, verb_always })
-    }
-
-    fn need(&mut self, text: &NeedText) -> Need {
-        let mut any_of = Vec::new();
-        for group in &text.any_of {
-            let mut paths = Vec::new();
-            for word in group {
-                let path = word.get_ref().parse::<Path>().map_err(|error| error.to_string());
-                paths.extend(self.note(word.span(), path).map(|path| (path, Arc::from(word.get_ref().as_str()))));
-            }
-            any_of.push(paths);
-        }
-        Need { verbs: Verbs::of(&text.verbs), what: text.what.as_str().into(), any_of }
     }
 
     fn resource(&mut self, text: &ResourceText) -> Option<Resource> {

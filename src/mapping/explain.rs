@@ -7,7 +7,7 @@ use std::{cell::RefCell, collections::BTreeSet, ops::Range, sync::Arc};
 use super::{
     Context, JobIntent, Map, Refusal, Verb,
     bounds::{self, Work},
-    compile::{Resource, Row, Trigger},
+    compile::{Need, Resource, Row, Trigger},
     run::{Ran, Run},
     scopes,
     shape::Shape,
@@ -31,8 +31,49 @@ pub struct Explained {
     pub refusal: Option<Refusal>,
     /// What was looked at to find out what the message does.
     pub looked: Vec<Looked>,
+    /// What it cannot do without, in the order of the map.
+    pub needs: Vec<Needed>,
     /// What each resource and row did, in the order of the map.
     pub steps: Vec<Step>,
+}
+
+/// Something that a job cannot do without.
+pub struct Needed {
+    /// What reports call it.
+    pub what: Arc<str>,
+    /// Its line in the map's file.
+    pub line: usize,
+    /// Why it is needed, in the map's words.
+    pub why: Arc<str>,
+    /// Whether it is there.
+    pub met: Met,
+    /// The places that were looked at, in that order.
+    pub looked: Vec<Looked>,
+}
+
+/// Whether something needed is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Met {
+    /// It is not needed for what the message does.
+    OtherVerb,
+    /// None of its conditions holds.
+    Spared,
+    /// It is there.
+    Yes,
+    /// It is missing.
+    No,
+}
+
+impl Met {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OtherVerb => "not for what this message does",
+            Self::Spared => "not needed: its condition does not hold",
+            Self::Yes => "needed, and there",
+            Self::No => "needed, and missing",
+        }
+    }
 }
 
 /// What one resource's key or one row did.
@@ -132,6 +173,7 @@ impl Said {
 pub(super) struct Trace {
     looked: RefCell<Vec<Looked>>,
     decided: Vec<Looked>,
+    needs: Vec<Needed>,
     /// One for each resource's key, in the order of the map, then the rows.
     steps: Vec<Step>,
     /// The entries of the Bundle that each resource became.
@@ -156,6 +198,12 @@ impl Trace {
     /// The looks so far were at what the message does.
     pub(super) fn decided(&mut self) {
         self.decided.append(&mut self.looked.take());
+    }
+
+    /// The looks since then were for a need.
+    pub(super) fn need(&mut self, need: &Need, met: Met) {
+        let (what, why) = (Arc::clone(&need.what), Arc::clone(&need.why));
+        self.needs.push(Needed { what, line: need.line, why, met, looked: once_each(self.looked.take()) });
     }
 
     /// The looks since then were for a resource's key.
@@ -332,6 +380,7 @@ impl Map {
             job: job.filter(|_| refusal.is_empty()),
             refusal: (!refusal.is_empty()).then_some(refusal),
             looked: once_each(trace.decided),
+            needs: trace.needs,
             steps: trace.steps,
         }
     }

@@ -31,6 +31,7 @@ use crate::{
 mod attachments;
 mod codes;
 mod focus;
+mod needs;
 mod observations;
 mod rows;
 mod subjects;
@@ -377,23 +378,6 @@ impl<'r, 'm> Run<'r, 'm> {
             Found::Identity(identity) => Some(ids::derive("order-key", &[identity.search("").as_bytes()])),
             Found::Locations(_) => None,
         })
-    }
-
-    fn check_needs(&mut self) {
-        for need in self.map.compiled.needs.iter().filter(|need| need.verbs.has(self.verb)) {
-            let absent = |path: &Path| !self.scope.value(path).is_present();
-            let lacking = need.any_of.iter().map(|group| {
-                group.iter().filter(|(path, _)| absent(path)).map(|(_, shown)| Arc::clone(shown)).collect::<Vec<_>>()
-            });
-            let lacking: Vec<_> = lacking.collect();
-            if lacking.iter().any(Vec::is_empty) {
-                continue;
-            }
-            let mut from = lacking.concat();
-            from.sort_unstable();
-            from.dedup();
-            self.refusal.missing.push(Missing { what: Arc::clone(&need.what), from });
-        }
     }
 
     /// Nobody is born after what the message tells, a day for zones and slow clerks apart, and nobody leaves before coming. By

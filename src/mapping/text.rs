@@ -98,12 +98,30 @@ pub(super) struct VerbText {
 #[serde(deny_unknown_fields)]
 pub(super) struct NeedText {
     pub(super) verbs: Vec<Verb>,
+    /// Only where one of these holds; always where there is none.
+    #[serde(default)]
+    pub(super) when: Vec<Spanned<ConditionText>>,
+    /// Groups of places, each perhaps `but not` with a meaning: all of one group must speak.
     pub(super) any_of: Vec<Vec<Word>>,
     /// What reports call it.
     #[serde(default = "patient_identity")]
     pub(super) what: String,
-    #[serde(rename = "why")]
-    pub(super) _why: String,
+    pub(super) why: Word,
+}
+
+/// When a need holds.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConditionText {
+    /// The patient is younger than so many days: PID-7 against the time of the event.
+    pub(super) under_days: Option<u16>,
+    pub(super) from: Option<Word>,
+    pub(super) is: Option<String>,
+    pub(super) is_not: Option<String>,
+    /// A code of the table `in`, whose order is its rank.
+    pub(super) at_least: Option<Word>,
+    #[serde(rename = "in")]
+    pub(super) table: Option<Word>,
 }
 
 fn patient_identity() -> String {

@@ -322,6 +322,8 @@ pub const MAP_ROWS_MAX: usize = 2000;
 pub const MAP_DEPTH_MAX: usize = 10;
 /// Sources of one row, in each of its lists.
 pub const ROW_SOURCES_MAX: usize = 50;
+/// Days of an age that a need of a map may ask for: a hundred years.
+pub const NEED_DAYS_MAX: u16 = 36_500;
 /// Values that a map may look at for one message: each row looks at each value of its sources once.
 pub const MAP_WORK_MAX: usize = 200_000;
 /// Values at one place of a message that one row of a map of jobs takes; a message with more waits for a person.

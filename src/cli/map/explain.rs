@@ -11,7 +11,7 @@ use crate::{
         text::{many, printable},
     },
     fhir::Leaf,
-    mapping::{Explained, Looked, Map, Step},
+    mapping::{Explained, Looked, Map, Needed, Step},
     web::admin::protocol::maps::ElementRow,
 };
 
@@ -58,8 +58,20 @@ struct OrderReport {
     verb: Option<&'static str>,
     decided: Vec<LookReport>,
     refusal: Option<String>,
+    needs: Vec<NeedReport>,
     elements: Vec<StepReport>,
     silent: Vec<StepReport>,
+}
+
+#[derive(Serialize)]
+struct NeedReport {
+    /// Line in the map's file.
+    line: usize,
+    what: String,
+    why: String,
+    /// Whether it is there, or why it need not be.
+    met: &'static str,
+    looked_at: Vec<LookReport>,
 }
 
 #[derive(Serialize)]
@@ -149,8 +161,19 @@ fn report(order: usize, explained: &Explained, reveal: bool) -> OrderReport {
         verb: explained.verb.map(crate::mapping::Verb::as_str),
         decided: explained.looked.iter().map(LookReport::of).collect(),
         refusal: explained.refusal.as_ref().map(ToString::to_string),
+        needs: explained.needs.iter().map(need_report).collect(),
         elements: spoke.into_iter().map(|step| step_report(step, reveal)).collect(),
         silent: silent.into_iter().map(|step| step_report(step, reveal)).collect(),
+    }
+}
+
+fn need_report(need: &Needed) -> NeedReport {
+    NeedReport {
+        line: need.line,
+        what: need.what.to_string(),
+        why: need.why.to_string(),
+        met: need.met.as_str(),
+        looked_at: need.looked.iter().map(LookReport::of).collect(),
     }
 }
 
@@ -190,6 +213,9 @@ fn text(map: &Map, report: &Report) -> String {
         if let Some(refusal) = &order.refusal {
             text += &format!("  refused: {refusal}\n  nothing is sent; what its rows found:\n");
         }
+        for need in &order.needs {
+            text += &needed(need, file);
+        }
         for step in &order.elements {
             text += &element(step, file);
         }
@@ -200,6 +226,15 @@ fn text(map: &Map, report: &Report) -> String {
             text += &silence(step, file);
         }
         text.push('\n');
+    }
+    text
+}
+
+fn needed(need: &NeedReport, file: &str) -> String {
+    let mut text = format!("  {}: {}\n      {file}:{} (need), because {}\n", need.what, need.met, need.line, need.why);
+    if !need.looked_at.is_empty() {
+        let looks: Vec<String> = need.looked_at.iter().map(LookReport::text).collect();
+        text += &format!("      looked at {}\n", looks.join(", "));
     }
     text
 }
