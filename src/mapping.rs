@@ -32,6 +32,7 @@ mod compile;
 mod dialect;
 mod explain;
 mod fault;
+mod height;
 mod identity;
 mod include;
 mod place;
@@ -50,6 +51,7 @@ pub use ask::{JobAsk, Told};
 pub use dialect::{Dialect, STANDARD};
 pub use explain::{Explained, Looked, Met, Needed, Said, Silent, Step};
 pub use fault::MapFault;
+pub use height::{Height, Lowered};
 pub use identity::BASE;
 pub use refusal::{Missing, Reason, Refusal, Unmapped};
 pub use system::CodeSystem;
@@ -96,6 +98,7 @@ pub struct Prepared {
     pub jobs: Vec<JobIntent>,
     bundle: Bundle,
     patient: Option<Uuid>,
+    heights: Vec<Height>,
 }
 
 impl Prepared {
@@ -107,6 +110,11 @@ impl Prepared {
     /// The Bundle, for who compares and questions it.
     pub const fn bundle(&self) -> &Bundle {
         &self.bundle
+    }
+
+    /// How much what is told asks for, where it must not become less.
+    pub fn heights(&self) -> &[Height] {
+        &self.heights
     }
 
     /// Deliveries with the same key keep their order: all that is about one patient.
@@ -272,7 +280,8 @@ impl Map {
         let scope = Scope::of_orders(message, &charset).into_iter().next();
         let scope = scope.unwrap_or_else(|| Scope::of_message(message, &charset));
         let work = Work::default();
-        let ran = Run::new(self, context, kind, scope, &work).tell(told, &mut prepared.bundle)?;
+        let (ran, heights) = Run::new(self, context, kind, scope, &work).tell(told, &mut prepared.bundle)?;
+        prepared.heights.extend(heights);
         if let Ran::Job(intent) = ran {
             prepared.jobs.push(intent);
         }

@@ -24,9 +24,11 @@ use crate::{
         self, Ask, Content, Finding, Identity, Job, Kind, Policy, Reason, Shown, Stamp, State, Step, Tell, Why, Wish,
         freshness::{Allowed, Window, allows},
     },
-    mapping::{self, JobAsk, Refusal, Told, Verb},
+    mapping::{self, Height, JobAsk, Refusal, Told, Verb},
     units::{Timestamp, limits},
 };
+
+mod heights;
 
 /// A job as the store keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +49,9 @@ pub struct JobRecord {
     pub persons: Vec<Uuid>,
     /// Its content, as a hash of what is told of it.
     content: Option<Uuid>,
+    /// When what a person let become less was said.
+    #[serde(default)]
+    lowered_at: Option<Timestamp>,
     /// The end of the wanted time.
     #[serde(default)]
     pub wanted_until: Option<Timestamp>,
@@ -68,6 +73,7 @@ impl JobRecord {
             names,
             persons: Vec::new(),
             content: None,
+            lowered_at: None,
             wanted_until: None,
             link: String::new(),
             booked: None,
@@ -91,6 +97,11 @@ impl JobRecord {
 
     fn is_followed(&self) -> bool {
         self.job.as_ref().is_some_and(|job| job.followed_by.is_some())
+    }
+
+    /// Whether a ride is wanted, so that what it asks for may not become less.
+    fn is_wanted(&self) -> bool {
+        self.is_open() && !self.is_planned()
     }
 
     fn is_planned(&self) -> bool {
@@ -497,12 +508,17 @@ impl Work<'_> {
         let record = self.known.get(target)?;
         let wishes = matches!(ask.verb, Verb::Request | Verb::Change);
         match self.digest(record, wishes || !record.is_planned()) {
-            Ok(digest) => {
+            Ok((digest, heights)) => {
                 let content = if before.content == Some(digest) { Content::Same } else { Content::Changed };
-                if let Some(record) = self.known.get_mut(target) {
+                let lowered = self.lowered(&before, record, ask, &statement, &heights);
+                let record = self.known.get_mut(target)?;
+                if lowered.is_empty() || self.desk.by == By::Person {
                     record.content = Some(digest);
+                    record.lowered_at = record.lowered_at.max((!lowered.is_empty()).then_some(at.occurred_at));
+                    return Some(content);
                 }
-                Some(content)
+                *record = before;
+                self.keep_height(target, ask, statement, at, lowered)
             }
             Err(refusal) => {
                 self.refuse(refusal);
@@ -534,12 +550,12 @@ impl Work<'_> {
         taken
     }
 
-    /// What would be told of a job, as a hash that does not depend on when it is told.
-    fn digest(&self, record: &JobRecord, is_wanted: bool) -> Result<Uuid, Refusal> {
+    /// What would be told of a job, as a hash that does not depend on when it is told, and how much that asks for.
+    fn digest(&self, record: &JobRecord, is_wanted: bool) -> Result<(Uuid, Vec<Height>), Refusal> {
         let verb = if is_wanted { Verb::Change } else { Verb::Plan };
         let (link, message) = (record.link.clone(), record.picture.timeless());
         let told = Told { job: record.id.0, verb, is_known: true, link, message };
-        self.desk.tell(&[told], When::Whenever).map(|prepared| prepared.digest())
+        self.desk.tell(&[told], When::Whenever).map(|prepared| (prepared.digest(), prepared.heights().to_vec()))
     }
 
     /// Keeps a job from the platform until a person has decided.

@@ -13,6 +13,8 @@ pub struct Refusal {
     pub unmapped: Vec<Unmapped>,
     /// Places that contradict each other.
     pub contradictory: Vec<(Arc<str>, Arc<str>)>,
+    /// What is asked less for than before, and the place that does.
+    pub lowered: Vec<(Arc<str>, Arc<str>)>,
     /// Places whose value cannot be read as what it should be.
     pub unreadable: Vec<Arc<str>>,
     /// Places by which two orders of the message would be one job.
@@ -50,6 +52,8 @@ pub enum Reason {
     MissingField,
     /// Places contradict each other.
     Contradiction,
+    /// It asks for less than what was wanted before.
+    Lowered,
     /// A value cannot be read.
     UnreadableValue,
     /// Two orders with one number.
@@ -60,10 +64,11 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::UnmappedCode,
         Self::MissingField,
         Self::Contradiction,
+        Self::Lowered,
         Self::UnreadableValue,
         Self::RepeatedOrder,
         Self::TooLarge,
@@ -75,6 +80,7 @@ impl Reason {
             Self::UnmappedCode => "unmapped-code",
             Self::MissingField => "missing-field",
             Self::Contradiction => "contradiction",
+            Self::Lowered => "lowered",
             Self::UnreadableValue => "unreadable-value",
             Self::RepeatedOrder => "repeated-order",
             Self::TooLarge => "too-large",
@@ -94,6 +100,8 @@ impl Refusal {
             Reason::MissingField
         } else if !self.contradictory.is_empty() {
             Reason::Contradiction
+        } else if !self.lowered.is_empty() {
+            Reason::Lowered
         } else if !self.unreadable.is_empty() {
             Reason::UnreadableValue
         } else {
@@ -106,6 +114,7 @@ impl Refusal {
         self.missing.is_empty()
             && self.unmapped.is_empty()
             && self.contradictory.is_empty()
+            && self.lowered.is_empty()
             && self.unreadable.is_empty()
             && self.repeated.is_empty()
             && self.excessive.is_empty()
@@ -116,6 +125,7 @@ impl Refusal {
         merge(&mut self.missing, other.missing);
         merge(&mut self.unmapped, other.unmapped);
         merge(&mut self.contradictory, other.contradictory);
+        merge(&mut self.lowered, other.lowered);
         merge(&mut self.unreadable, other.unreadable);
         merge(&mut self.repeated, other.repeated);
         merge(&mut self.excessive, other.excessive);
@@ -145,6 +155,9 @@ impl fmt::Display for Refusal {
         }
         for (one, other) in &self.contradictory {
             say(f, format_args!("{one} contradicts {other}"))?;
+        }
+        for (what, path) in &self.lowered {
+            say(f, format_args!("lower {what} than before (by {path})"))?;
         }
         for path in &self.unreadable {
             say(f, format_args!("unreadable value at {path}"))?;

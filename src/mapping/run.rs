@@ -8,7 +8,7 @@ use std::{borrow::Cow, cell::RefCell, collections::HashMap, sync::Arc};
 use uuid::Uuid;
 
 use super::{
-    Context, JobAsk, JobIntent, Map, Told,
+    Context, Height, JobAsk, JobIntent, Map, Told,
     bounds::Work,
     compile::{Row, Trigger},
     explain::{Silent, Trace},
@@ -70,6 +70,7 @@ pub(super) struct Run<'r, 'm> {
     places: RefCell<Vec<(String, Vec<usize>)>>,
     /// How many lines alike there are so far.
     alike: HashMap<Uuid, u32>,
+    heights: Vec<Height>,
     refusal: Refusal,
     work: &'r Work,
     /// Notes for who asks why; none while messages pass.
@@ -118,6 +119,7 @@ impl<'r, 'm> Run<'r, 'm> {
             space: "",
             places: RefCell::default(),
             alike: HashMap::new(),
+            heights: Vec::new(),
             refusal: Refusal::default(),
             work,
             trace: None,
@@ -151,11 +153,12 @@ impl<'r, 'm> Run<'r, 'm> {
     }
 
     /// Writes what is to be told of a job into `bundle`.
-    pub(super) fn tell(mut self, told: &Told, bundle: &mut Bundle) -> Result<Ran, Refusal> {
+    pub(super) fn tell(mut self, told: &Told, bundle: &mut Bundle) -> Result<(Ran, Vec<Height>), Refusal> {
         self.verb = told.verb;
         self.job = told.job;
         self.is_known = told.is_known;
-        self.write_bundle(bundle, true)
+        let ran = self.write_bundle(bundle, true)?;
+        Ok((ran, self.heights))
     }
 
     fn write_bundle(&mut self, bundle: &mut Bundle, makes_job: bool) -> Result<Ran, Refusal> {

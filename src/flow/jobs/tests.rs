@@ -77,6 +77,20 @@ impl Bench {
         decided.told.iter().map(|told| (told.verb, told.is_known)).collect()
     }
 
+    /// Hears a message that a person released.
+    fn release(&mut self, raw: &str) -> Decided {
+        let understood = self.understand(raw);
+        let asks = understood.routes.into_iter().find_map(|route| match route.verdict {
+            RouteVerdict::Jobs { asks } => Some(asks),
+            _ => None,
+        });
+        let asks = asks.unwrap();
+        let mut known = self.known.clone();
+        let decided = follow(&asks, &mut known, &self.desk(By::Person)).unwrap();
+        self.known = known;
+        decided
+    }
+
     fn body(&self, decided: &Decided) -> String {
         String::from_utf8(self.desk(By::Message).tell(&decided.told, When::Now).unwrap().render()).unwrap()
     }
@@ -302,4 +316,104 @@ fn what_is_too_much_for_a_job_refuses_its_message_and_never_a_cancel() {
     let refusal = bench.try_hear(&change(2, 400)).unwrap_err();
     assert_eq!((refusal.reason(), bench.known[0].names == before[0].names), (mapping::Reason::TooLarge, true));
     assert_eq!(bench.hear(&order("CA", "P1", 6).replace("70001^^^GH^MR", &many)), [(Verb::Cancel, true)]);
+}
+
+/// An order for a ride of a level, in which the patient travels so.
+fn level(control: &str, minutes: i64, level: &str, mode: &str) -> String {
+    let order = order(control, "P1", minutes).replace("TRANSPORT^Patient transport^L", level);
+    format!("{}OBX|3|CE|ACCMD^Accepting physician^L||Lang, Mira\r", order.replace("WHEELCHAIR^Wheelchair^L", mode))
+}
+
+#[test]
+fn a_level_is_raised_by_anybody_and_lowered_by_a_person_only() {
+    const LEVELS: [(&str, &str); 4] =
+        [("WCVAN", "WHEELCHAIR"), ("BLS", "STRETCHER"), ("ALS", "STRETCHER"), ("CCT", "STRETCHER")];
+    for (from, (was, mode)) in LEVELS.into_iter().enumerate() {
+        for (to, (is, other)) in LEVELS.into_iter().enumerate().filter(|(to, _)| *to != from) {
+            let mut bench = Bench::new();
+            bench.hear(&level("NW", 0, was, mode));
+            let before = bench.known.clone();
+            let change = level("XO", 1, is, other);
+            let heard = bench.try_hear(&change);
+            if to > from {
+                assert_eq!(heard.unwrap().told[0].verb, Verb::Change, "{was} {is}");
+                continue;
+            }
+            let refusal = heard.unwrap_err();
+            assert_eq!(refusal.reason(), mapping::Reason::Lowered, "{was} {is}: {refusal}");
+            assert!(refusal.to_string().contains("lower level than before (by OBR-4)"), "{refusal}");
+            assert_eq!(bench.known, before);
+            let released = bench.release(&change);
+            assert!(bench.body(&released).contains(is), "{was} {is}");
+            // What was wanted first is old news now, and what is wanted next is measured by what was released.
+            assert_eq!(bench.hear(&level("NW", 0, was, mode)), [], "{was} {is}");
+            assert!(bench.try_hear(&level("XO", 3, is, other)).is_ok(), "{was} {is}");
+        }
+    }
+}
+
+#[test]
+fn a_level_that_is_no_longer_said_is_lowered_too() {
+    let mut bench = Bench::new();
+    bench.hear(&level("NW", 0, "CCT", "STRETCHER"));
+    let refusal = bench.try_hear(&level("XO", 1, "TRANSPORT", "STRETCHER")).unwrap_err();
+    assert_eq!(refusal.reason(), mapping::Reason::Lowered);
+    let mut bench = Bench::new();
+    bench.hear(&level("NW", 0, "TRANSPORT", "STRETCHER"));
+    assert_eq!(bench.hear(&level("XO", 1, "CCT", "STRETCHER")), [(Verb::Change, true)]);
+    let refusal = bench.try_hear(&level("XO", 2, "CCT", "WHEELCHAIR")).unwrap_err();
+    assert_eq!(refusal.lowered.len(), 1, "{refusal}");
+    assert_eq!(bench.hear(&level("CA", 3, "WCVAN", "WHEELCHAIR")), [(Verb::Cancel, true)], "a cancel is never refused");
+}
+
+#[test]
+fn a_change_that_overtook_a_higher_order_waits_for_a_person() {
+    let mut bench = Bench::new();
+    bench.hear(&level("XO", 5, "WCVAN", "WHEELCHAIR"));
+    let refusal = bench.try_hear(&level("NW", 1, "CCT", "STRETCHER")).unwrap_err();
+    assert_eq!(refusal.reason(), mapping::Reason::Lowered);
+    // The other way round it is the change that waits. What is older and no higher says nothing.
+    let mut bench = Bench::new();
+    bench.hear(&level("XO", 5, "CCT", "STRETCHER"));
+    assert_eq!(bench.hear(&level("NW", 1, "WCVAN", "WHEELCHAIR")), []);
+}
+
+#[test]
+fn a_ward_that_says_less_keeps_back_its_word_and_not_the_room() {
+    let ward = |minutes: i64, bed: &str, says: &str| {
+        let visit = pv1(bed).replace("||||||||||||||||V", &format!("||||||||||||{says}||||V"));
+        message("ADT^A02", minutes, &[PID, &visit])
+    };
+    // No order and no answer says how: the ward does.
+    let order = order("NW", "P1", 0).replace("WHEELCHAIR^Wheelchair^L", "");
+    let order =
+        order.replace(&pv1("3W^12^B^GH"), &pv1("3W^12^B^GH").replace("||||||||||||||||V", "||||||||||||A2||||V"));
+    let mut bench = Bench::new();
+    assert_eq!(bench.hear(&order), [(Verb::Request, false)]);
+    let was = bench.known[0].picture.value("PV1", 15).map(str::to_owned);
+    let moved = ward(5, "5E^02^A^GH", "A0");
+    let decided = bench.try_hear(&moved).unwrap();
+    let body = bench.body(&decided);
+    assert!(body.contains("5E") && body.contains("wheelchair"), "{body}");
+    assert_eq!(decided.held.iter().map(|held| (held.job, held.reason)).collect::<Vec<_>>(), [(None, "lowered")]);
+    assert_eq!(bench.known[0].picture.value("PV1", 15).map(str::to_owned), was);
+    let released = bench.release(&moved);
+    assert!(bench.body(&released).contains("ambulatory"));
+}
+
+#[test]
+fn an_order_waits_for_what_it_needs_and_a_plan_or_a_cancel_does_not() {
+    let nowhere = |raw: String| raw.replace("3W^12^B^GH", "");
+    let mut bench = Bench::new();
+    let refusal = bench.try_hear(&nowhere(order("NW", "P1", 0))).unwrap_err();
+    assert!(refusal.missing.iter().any(|missing| &*missing.what == "pickup"), "{refusal}");
+    assert_eq!(bench.hear(&nowhere(order("CA", "P2", 0))), []);
+    assert_eq!(bench.hear(&nowhere(adt("A16", 0, ""))), [(Verb::Plan, false)]);
+    assert!(bench.try_hear(&nowhere(order("NW", "P1", 1))).is_err());
+    // The bed comes with another message of the visit: by then the order has all it needs.
+    bench.hear(&adt("A02", 2, "5E^02^A^GH"));
+    assert_eq!(bench.hear(&nowhere(order("NW", "P1", 3))), [(Verb::Change, true)]);
+    let refusal = bench.try_hear(&adt("A08", 4, "\"\"")).unwrap_err();
+    assert!(refusal.to_string().contains("missing pickup (looked at PV1-3)"), "{refusal}");
+    assert_eq!(bench.hear(&nowhere(order("CA", "P1", 5))), [(Verb::Cancel, true)]);
 }

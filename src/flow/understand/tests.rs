@@ -14,7 +14,7 @@ const FILES: [(&str, &str); 2] = [
     ("harbor.toml", include_str!("../../../config/dialects/examples/harbor@1.toml")),
 ];
 const RIDE: &[u8] = b"MSH|^~\\&|ORDERS|GH|GURNEY|GH|20261120093000||ORM^O01^ORM_O01|M1|P|2.5.1\r\
-    PID|1||4711007^^^GH^MR||Quill^Ada||19410305|F\rORC|NW|P1001^ORDERS\rOBR|1|||TRANSPORT^Patient transport^L\r\
+    PID|1||4711007^^^GH^MR||Quill^Ada||19410305|F\rPV1|1|I|3W^12^B^GH\rORC|NW|P1001^ORDERS\rOBR|1|||TRANSPORT^Patient transport^L\r\
     ZTR|1|WV|S|||||SUNRISE^Sunrise Skilled Nursing^L\r";
 
 #[test]

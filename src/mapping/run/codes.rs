@@ -9,6 +9,7 @@ use crate::{
     mapping::{
         compile::{Row, code_of},
         explain::Said,
+        height::Height,
         identity::local_system,
         refusal::Unmapped,
         shape::{self, Shape},
@@ -81,6 +82,7 @@ impl<'m> Run<'_, 'm> {
         }
         let mut said = said.into_iter();
         let (rank, first, node) = said.next()?;
+        self.heights.push(Height::of(&row.what, rank, first));
         for (_, other, _) in said.filter(|(higher, _, _)| *higher > rank) {
             self.contradict(first, other);
         }
