@@ -297,7 +297,7 @@ fn removes_what_a_sender_deleted() {
 fn lists_all_that_is_missing() {
     let refusal = refusal("33-refused-everything-missing");
     let missing: Vec<&str> = refusal.missing.iter().map(|missing| &*missing.what).collect();
-    assert_eq!(missing, ["patient-identity", "Patient", "mobility", "destination"]);
+    assert_eq!(missing, ["patient-identity", "pickup", "Patient", "mobility", "destination"]);
     assert_eq!(refusal.reason(), Reason::MissingField);
 }
 
@@ -337,10 +337,74 @@ fn holds_every_order_that_lacks_a_needed_field() {
         ("TRDEST^Transport destination^L", "OTHER^Another question^L"),
         ("P1001^ORDERS", ""),
         ("TRANSPORT^Patient transport^L", ""),
+        ("3W^12^B^GH", ""),
+        ("3W^12^B^GH", "\"\""),
     ];
     for (from, to) in cases {
         assert_eq!(without(from, to), Reason::MissingField, "{from} -> {to}");
     }
+}
+
+/// What a sample becomes with another birth date.
+fn born(name: &str, born: &str) -> Result<Outcome, Refusal> {
+    let raw = String::from_utf8(input(name)).unwrap();
+    assert!(raw.contains("|20261118|"), "{name}");
+    prepare(raw.replace("|20261118|", &format!("|{born}|")).as_bytes())
+}
+
+proptest! {
+    #[test]
+    fn an_infant_rides_in_a_seat_or_with_somebody(days in 0_i32..2_000, form in 0_usize..3) {
+        // The sample was ordered on 2026-11-20; a birth date may be as good as a day, a month or a year.
+        let day = jiff::civil::date(2026, 11, 20).checked_sub(jiff::Span::new().days(days)).unwrap();
+        let (said, latest) = match form {
+            0 => (day.strftime("%Y%m%d").to_string(), day),
+            1 => (day.strftime("%Y%m").to_string(), day.last_of_month()),
+            _ => (day.strftime("%Y").to_string(), day.last_of_year()),
+        };
+        let least = latest.until((jiff::Unit::Day, jiff::civil::date(2026, 11, 20))).unwrap().get_days();
+        let came = born("45-refused-infant-without-seat", &said);
+        let is_infant = least < 365;
+        match came {
+            Ok(Outcome::Send(_)) => prop_assert!(!is_infant, "{said}"),
+            Ok(other) => prop_assert!(false, "{other:?}"),
+            Err(refusal) => {
+                let missing: Vec<_> = refusal.missing.iter().map(|missing| &*missing.what).collect();
+                prop_assert!(is_infant && missing == ["car-seat"], "{said} {refusal}");
+            }
+        }
+        prop_assert!(matches!(born("17-order-infant", &said), Ok(Outcome::Send(_))), "{said}");
+    }
+}
+
+#[test]
+fn explains_what_is_needed_and_why() {
+    use gurney::mapping::Met;
+    let met = |name: &str| -> Vec<(String, Met)> {
+        let raw = input(name);
+        let index = Index::of(&raw).unwrap();
+        let context = Context {
+            site: "s",
+            zone: &ZONE,
+            encoding: None,
+            received_at: Timestamp(0),
+            source_hash: [0; 32],
+            dialect: STANDARD,
+        };
+        let explained = map().explain(&index.message(&raw), &context);
+        assert!(explained[0].needs.iter().all(|need| need.line > 0 && !need.why.is_empty()));
+        explained[0].needs.iter().map(|need| (need.what.to_string(), need.met)).collect()
+    };
+    let all = |identity, pickup, physician, seat| {
+        [("patient-identity", identity), ("pickup", pickup), ("accepting-physician", physician), ("car-seat", seat)]
+            .map(|(what, met)| (what.to_owned(), met))
+    };
+    assert_eq!(met("01-order-wheelchair-van"), all(Met::Yes, Met::Yes, Met::Spared, Met::Spared));
+    assert_eq!(met("05-order-critical-care"), all(Met::Yes, Met::Yes, Met::Yes, Met::Spared));
+    assert_eq!(met("17-order-infant"), all(Met::Yes, Met::Yes, Met::Spared, Met::Yes));
+    assert_eq!(met("47-refused-critical-care-nobody-accepts"), all(Met::Yes, Met::Yes, Met::No, Met::Spared));
+    assert_eq!(met("48-refused-no-pickup"), all(Met::Yes, Met::No, Met::Spared, Met::Spared));
+    assert_eq!(met("09-pending-discharge"), all(Met::Yes, Met::OtherVerb, Met::OtherVerb, Met::OtherVerb));
 }
 
 #[test]

@@ -191,6 +191,47 @@ fn maps_that_name_what_is_not_there_are_refused() {
 }
 
 #[test]
+fn needs_that_could_never_hold_are_refused() {
+    let need = |keys: &str| with_rows(&format!("[[need]]\nverbs = [\"request\"]\nwhy = \"x\"\n{keys}\n"));
+    let when = |condition: &str| need(&format!("any_of = [[\"PID-7\"]]\nwhen = [{{ {condition} }}]"));
+    for (keys, expected) in [
+        ("any_of = []", "a need needs `any_of`"),
+        ("any_of = [[\"PID-7\"], []]", "a need needs `any_of`"),
+        ("any_of = [[\"PID7\"]]", "PID7"),
+        ("any_of = [[\"element(escrot)\"]]", "did you mean `escort`"),
+        ("any_of = [[\"PID-8 but not F\"]]", "expected `via table.column`"),
+        ("any_of = [[\"element(escort) but not nope\"]]", "no code that stands here means `nope`"),
+        ("any_of = [[\"PID-7\"]]\nwhenever = 1", "unknown field `whenever`"),
+    ] {
+        refused(keys, &need(keys), expected);
+    }
+    for (condition, expected) in [
+        ("", "expected `under_days`, or `from`"),
+        ("under_days = 0", "expected from 1 to"),
+        ("under_days = 60000", "expected from 1 to"),
+        ("under_days = 365, is = \"x\"", "expected `under_days`, or `from`"),
+        ("from = \"PV1-4 via newborn.age\"", "expected `under_days`, or `from`"),
+        ("from = \"PV1-4 via newborn.age\", is = \"newborne\"", "did you mean `newborn`"),
+        ("from = \"PV1-4\", is = \"newborn\"", "expected `via table.column`"),
+        ("from = \"element(level)\", at_least = \"cct\"", "expected `under_days`, or `from`"),
+        ("from = \"element(level)\", at_least = \"ccd\", in = \"level\"", "did you mean `cct`"),
+        (
+            "from = \"element(level)\", at_least = \"cct\", in = \"levels\"",
+            "there is no table `levels`; did you mean `level`",
+        ),
+        ("from = \"element(level)\", at_least = \"stretcher\", in = \"mobility\"", "is not known here"),
+        (
+            "from = \"element(level)\", is = \"cct\", at_least = \"cct\", in = \"level\"",
+            "expected `under_days`, or `from`",
+        ),
+    ] {
+        refused(condition, &when(condition), expected);
+    }
+    let many = vec!["[\"PID-7\"]"; limits::ROW_SOURCES_MAX + 1].join(", ");
+    refused("groups", &need(&format!("any_of = [{many}]")), "a need has at most");
+}
+
+#[test]
 fn tables_that_lie_are_refused_and_those_that_turn_in_circles_mean_what_they_say() {
     for (codes, expected) in [
         ("{ display = \"x\" }", "a code needs a `code`"),
