@@ -244,7 +244,8 @@ fn nobody_is_born_after_the_event_and_nobody_leaves_before_coming() {
     for born in ["20261120", "20261121", "20261120094500", "2026", "18800101", "19000229"] {
         assert!(!matches!(check(born, &with(&ride, "PID", 7, born)), Came::Nothing), "{born}");
     }
-    assert!(matches!(check("today", &with(&ride, "PID", 7, "20261120")), Came::Sent(_)));
+    let cared_for = format!("{ride}OBX|3|ID|CARSEAT^Infant car seat required^L||Y\r");
+    assert!(matches!(check("today", &with(&cared_for, "PID", 7, "20261120")), Came::Sent(_)));
     for (admitted, discharged) in [
         ("20261120093000", "20261120092959"),
         ("20261121", "20261120"),

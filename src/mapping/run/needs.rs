@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::{Unit, civil::Date};
 
-use super::{Run, codes::Meaning};
+use super::{Run, codes::Meaning, values::is_later};
 use crate::{
     event,
     mapping::{
@@ -81,15 +81,19 @@ impl<'r> Run<'r, '_> {
         sources.iter().find_map(|source| self.meaning_of(source))
     }
 
-    /// The least age in days that the patient can have. Who was born in some month may have been on its last day.
+    /// The least age in days that the patient can have. Who was born in some month may have been on its last day; who is
+    /// born after the event has no age, and is a contradiction.
     fn age_days(&self) -> Option<i32> {
-        let born = self.time_at("PID", 7)?;
+        let (born, today) = (self.time_at("PID", 7)?, self.day()?);
+        if is_later(born.date(), &today.tomorrow().unwrap_or(today).to_string()) {
+            return None;
+        }
         let day = match born.date().len() {
             0..=4 => format!("{}-12-31", born.date()).parse::<Date>(),
             5..=7 => format!("{}-01", born.date()).parse::<Date>().map(Date::last_of_month),
             _ => born.date().parse(),
         };
-        let age = day.ok()?.until((Unit::Day, self.day()?)).ok()?;
+        let age = day.ok()?.until((Unit::Day, today)).ok()?;
         Some(age.get_days())
     }
 
