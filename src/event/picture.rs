@@ -224,6 +224,15 @@ fn normal(field: &Field<'_>, charset: &Charset) -> String {
 }
 
 impl Key {
+    fn is_header(&self) -> bool {
+        HEADER.contains(&self.segment.as_str())
+    }
+
+    /// Whose numbers they are: that of who spoke first.
+    fn is_sender(&self) -> bool {
+        self.segment == "MSH" && matches!(self.part, Part::Field(3..=6))
+    }
+
     /// The place as people name it.
     fn place(&self) -> String {
         match self.part {
@@ -244,16 +253,18 @@ impl Picture {
     pub fn take(&mut self, statement: &Statement, Timestamp(at): Timestamp) -> Taken {
         let mut taken = Taken::Nothing;
         let is_ordered = self.is_ordered();
+        if statement.orders && !is_ordered {
+            // However late it comes: what is known now is read as an order.
+            self.slots.retain(|slot| !slot.key.is_header() || slot.key.is_sender());
+        }
         for (key, value) in &statement.said {
-            let is_header = HEADER.contains(&key.segment.as_str());
-            if is_header && is_ordered && !statement.orders {
+            if key.is_header() && is_ordered && !statement.orders {
                 continue;
             }
-            let sender = key.segment == "MSH" && matches!(key.part, Part::Field(3..=6));
             match self.slots.binary_search_by(|slot| slot.key.cmp(key)) {
                 Ok(place) => {
                     let Some(slot) = self.slots.get_mut(place) else { continue };
-                    if (sender && slot.at != at) || slot.at > at {
+                    if (key.is_sender() && slot.at != at) || slot.at > at {
                         taken = taken.max(if slot.value == *value { Taken::Nothing } else { Taken::Older });
                         continue;
                     }
