@@ -99,7 +99,7 @@ mod tests {
     fn leaves_out_nothing_that_may_have_left() {
         assert_eq!(due_now(&[Step { is_overtaken: true, ..FIRST }], false), Due::Tell(vec![FIRST.told]));
         let cancel = later(Verb::Cancel, true);
-        assert_eq!(due_now(&[cancel.clone()], true), Due::Tell(vec![cancel.told]));
+        assert_eq!(due_now(std::slice::from_ref(&cancel), true), Due::Tell(vec![cancel.told]));
         // Nothing before these ever left, whatever became of their own first tries.
         assert_eq!(due_now(&[later(Verb::Cancel, false)], false), Due::Nothing);
         assert_eq!(due_now(&[later(Verb::Change, false)], false), Due::Tell(vec![FIRST.told]));
@@ -115,6 +115,6 @@ mod tests {
         assert_eq!(due(&[FIRST], true, age, &policy), Due::Stale);
         assert_eq!(due(&[FIRST], false, age, &policy), Due::Tell(vec![FIRST.told]));
         let cancel = later(Verb::Cancel, true);
-        assert_eq!(due(&[cancel.clone()], true, age, &policy), Due::Tell(vec![cancel.told]));
+        assert_eq!(due(std::slice::from_ref(&cancel), true, age, &policy), Due::Tell(vec![cancel.told]));
     }
 }
