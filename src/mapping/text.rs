@@ -262,6 +262,8 @@ pub(super) struct RowText {
     pub(super) on: Vec<Word>,
     #[serde(default)]
     pub(super) all: bool,
+    /// No place may ask for more than the one that is taken, by the order of the codes `in` its table; and what is known of
+    /// a job may not ask for less later, unless a person lets it (`docs/needs.md`).
     #[serde(default)]
     pub(super) rising: bool,
     pub(super) at_most: Option<Word>,
