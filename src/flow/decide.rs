@@ -1,5 +1,9 @@
 //! The decision: a message as it was understood, and what the store knows, to everything that is to happen.
 
+use std::sync::Arc;
+
+use uuid::Uuid;
+
 use super::{
     Flows, Outcome,
     jobs::{self, By, Decided, JobRecord},
@@ -7,8 +11,6 @@ use super::{
     understand::refused,
     understood::{Fault, Route, RouteVerdict, Sequenced, Understood, acknowledgement_key, short_hash},
 };
-use uuid::Uuid;
-
 use crate::{
     hl7::{
         ack::{Condition, Mode},
@@ -16,7 +18,7 @@ use crate::{
     },
     ids::JournalId,
     job::{Finding, Severity},
-    mapping::{JobAsk, Told, Verb},
+    mapping::{JobAsk, Refusal, Told, Verb},
     settings::{AckAfter, Flow, Priority},
     units::Timestamp,
 };
@@ -119,6 +121,8 @@ pub struct Record {
     pub told: Vec<(usize, Vec<Told>)>,
     /// What was noticed about jobs, by the index of the flow.
     pub findings: Vec<(usize, Finding)>,
+    /// The flows whose maps refuse what is now known of a job, each with the tables that do not list a code.
+    pub refused: Vec<(usize, Vec<Arc<str>>)>,
 }
 
 /// How a sequence goes on.
@@ -323,6 +327,7 @@ fn routed(message: &Understood, facts: &Facts, flows: &Flows) -> Record {
         jobs: Vec::new(),
         told: Vec::new(),
         findings: Vec::new(),
+        refused: Vec::new(),
     };
     let mut known = facts.jobs.clone();
     for route in &message.routes {
@@ -390,6 +395,7 @@ fn quarantined(fault: Fault, detail: String) -> Record {
         jobs: Vec::new(),
         told: Vec::new(),
         findings: Vec::new(),
+        refused: Vec::new(),
     }
 }
 
@@ -409,11 +415,14 @@ fn ask(
     let mut records: Vec<JobRecord> = known.iter().filter(here).map(|job| job.record.clone()).collect();
     match jobs::follow(asks, &mut records, &desk) {
         Ok(decided) => take(decided, (flow, settings), known, record),
-        Err(refusal) => {
-            let route = Route { flow, verdict: refused(&refusal) };
-            follow(&route, flows.all(), record)
-        }
+        Err(refusal) => refuse(&refusal, flow, flows, record),
     }
+}
+
+/// Sets aside what a map refuses, and notes why for who counts.
+fn refuse(refusal: &Refusal, flow: usize, flows: &Flows, record: &mut Record) -> Outcome {
+    record.refused.push((flow, refusal.unmapped.iter().map(|code| Arc::clone(&code.table)).collect()));
+    follow(&Route { flow, verdict: refused(refusal) }, flows.all(), record)
 }
 
 /// Takes over what was decided about the jobs of a flow; where the message stands in it then.
@@ -494,7 +503,7 @@ pub fn settle_aside(
     let outcome = match (of, flows.flow(flow), flows.desk(flow, message, By::Person, now)) {
         (Some(of), Some(settings), Some(desk)) => match jobs::settle(&of, decision, &desk) {
             Ok(decided) => take(decided, (flow, settings), &mut known, &mut record),
-            Err(refusal) => follow(&Route { flow, verdict: refused(&refusal) }, flows.all(), &mut record),
+            Err(refusal) => refuse(&refusal, flow, flows, &mut record),
         },
         _ if decision == Decision::Discard => Outcome::Filtered,
         _ => match message.routes.iter().find(|route| route.flow == flow) {

@@ -334,20 +334,21 @@ impl Flows {
         let deliver = RouteVerdict::Deliver { ordering_key: ordering_key(message, understood.link) };
         let Some(map) = self.map_of(flow) else { return deliver };
         let context = self.context(Some(understood.link), encoding, understood.received_at, understood.content_hash);
+        let mut refuse = |refusal: &Refusal| {
+            unmapped.extend(refusal.unmapped.iter().map(|code| (flow, Arc::clone(&code.table))));
+            refused(refusal)
+        };
         if map.makes_jobs() {
             return match map.asks(message, &context) {
                 Ok(asks) if asks.is_empty() => RouteVerdict::NotApplicable,
                 Ok(asks) => RouteVerdict::Jobs { asks },
-                Err(refusal) => refused(&refusal),
+                Err(refusal) => refuse(&refusal),
             };
         }
         match map.prepare(message, &context) {
             Ok(mapping::Outcome::Send(_)) => deliver,
             Ok(mapping::Outcome::NotApplicable) => RouteVerdict::NotApplicable,
-            Err(refusal) => {
-                unmapped.extend(refusal.unmapped.iter().map(|code| (flow, Arc::clone(&code.table))));
-                refused(&refusal)
-            }
+            Err(refusal) => refuse(&refusal),
         }
     }
 }

@@ -337,6 +337,8 @@ pub(super) struct Deltas {
     pub(super) journal_rows: i64,
     /// What was noticed about jobs, by flow.
     pub(super) findings: BTreeMap<(usize, Finding), u64>,
+    /// The flows whose maps refused something, each with the tables that do not list a code of it.
+    pub(super) refused: Vec<(usize, Vec<Arc<str>>)>,
     /// Messages whose last delivery ended.
     pub(super) ended: Vec<Ended>,
     /// Messages of this batch, by their place in it, whose senders wait for the end of deliveries; `None` is not yet.
@@ -464,6 +466,7 @@ impl Deltas {
         for (flow, finding) in &record.findings {
             *self.findings.entry((*flow, *finding)).or_default() += 1;
         }
+        self.refused.extend(record.refused.iter().cloned());
         Ok(())
     }
 

@@ -48,6 +48,7 @@ use crate::{
     },
     hl7::Index,
     ids::JournalId,
+    job::Finding,
     settings::{Flow, Priority, Settings},
     units::{ByteCount, Timestamp, limits},
 };
@@ -124,6 +125,22 @@ pub enum Notice<'a> {
         flow: usize,
         /// The map, as `transport@2`.
         mapping: &'a str,
+    },
+    /// A map refused something that was found out here: what is now known of a job, or a message that came in parts.
+    MapRefused {
+        /// Index into the settings' flows.
+        flow: usize,
+        /// The tables that do not list a code of it.
+        unmapped: &'a [Arc<str>],
+    },
+    /// Something was noticed about jobs.
+    JobNoticed {
+        /// Index into the settings' flows.
+        flow: usize,
+        /// What.
+        finding: Finding,
+        /// How often.
+        by: u64,
     },
     /// A map that a person put in use is not there any more: the one of the configuration is used.
     MapMissing {
@@ -611,6 +628,12 @@ impl Writer {
         (self.tell)(Notice::Committed { messages: batch.accepts.len(), settled: batch.settlements.len(), took });
         for ((flow, outcome), by) in &deltas.tally {
             (self.tell)(Notice::Counted { flow: *flow, outcome, by: *by });
+        }
+        for (flow, unmapped) in &deltas.refused {
+            (self.tell)(Notice::MapRefused { flow: *flow, unmapped });
+        }
+        for ((flow, finding), by) in &deltas.findings {
+            (self.tell)(Notice::JobNoticed { flow: *flow, finding: *finding, by: *by });
         }
         for (link, message) in &deltas.reused {
             (self.tell)(Notice::ControlIdReused { link: *link, message: *message });

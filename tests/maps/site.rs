@@ -271,6 +271,13 @@ listen    = "127.0.0.1:0"
         of(&self.until(&["flows"], |flows| of(flows).is_some_and(|row| wanted(&row)))).unwrap()
     }
 
+    /// A map's row in the listing of maps.
+    pub(crate) fn map(&self, name: &str) -> Value {
+        let list = self.tell(&["map", "list", "--json"]).with_code(0).json();
+        let rows = list["maps"].as_array().unwrap();
+        rows.iter().find(|row| row["map"] == name).unwrap_or_else(|| panic!("no {name} in {list:#}")).clone()
+    }
+
     /// The value of a metric's line.
     pub(crate) fn metric(&self, line: &str) -> Option<String> {
         let at = self.tell(&["status", "--json"]).json()["metrics"].as_str().unwrap().to_owned();
