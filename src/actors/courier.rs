@@ -27,7 +27,7 @@ use crate::{
     mapping::Told,
     settings::{Destination, DestinationKind, OnError, OnRefusal, Priority},
     store::{
-        jobs,
+        jobs::{self, Said},
         reader::{self, Due, Reader},
         shared::Shared,
         writer::{Order, Settlement, SettlementKind},
@@ -332,7 +332,7 @@ impl Inner {
         let Some(settled) = settled else { return };
         self.tell(attempt, flow, outcome, &settled, (now, now.since(queued_at)));
         if let Some(settlement) = self.settlement(attempt, priority, status, body, settled.verdict) {
-            self.record(settlement).await;
+            self.record(Settlement { said: Said::all(told), ..settlement }).await;
         }
     }
 
@@ -418,6 +418,7 @@ impl Inner {
             status,
             endpoint: attempt.endpoint,
             at: self.plan.clock.wall(),
+            said: Vec::new(),
             kind,
         }
     }

@@ -81,6 +81,8 @@ enum Part {
 const SINGLE: [&str; 10] = ["MSH", "EVN", "PID", "PD1", "PV1", "PV2", "ORC", "TQ1", "OBR", "SCH"];
 /// Its place is behind all of [`SINGLE`].
 const LISTED: u8 = 100;
+/// What begins and names an order: no word of an event that is not about one.
+const ORDERS: [&str; 3] = ["ORC", "TQ1", "OBR"];
 /// What orders may say, and nobody else's word replaces.
 const HEADER: [&str; 2] = ["MSH", "EVN"];
 
@@ -93,6 +95,10 @@ impl Statement {
         for (in_order, segment) in scope.own_segments() {
             let section = if in_order { Section::Order } else { Section::Common };
             let name = String::from_utf8_lossy(segment.name()).into_owned();
+            // Beside an order of its own a job would seem to be two.
+            if !in_order && ORDERS.contains(&name.as_str()) {
+                continue;
+            }
             match SINGLE.iter().position(|single| *single == name) {
                 Some(place) => statement.single(&segment, (section, place, name), charset),
                 None => listed(&mut lists, &segment, (section, name), charset),
