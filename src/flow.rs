@@ -24,6 +24,7 @@ pub use decide::{
 };
 pub use instrument::{Named, named};
 pub use jobs::{By, Decided, Held, JobRecord};
+pub use maps::Changes;
 pub use net::{Due, Step, due};
 pub use reply::{
     ACKNOWLEDGEMENT, Asked, Reply, application, asked, delivery, local, out_of_sequence, oversize, refusal, reply,

@@ -42,7 +42,7 @@ pub struct Flows {
     utc: TimeZone,
     policy: Policy,
     /// Names.
-    links: Vec<String>,
+    pub(super) links: Vec<String>,
 }
 
 impl Flows {
@@ -167,7 +167,8 @@ impl Flows {
         &self.policy
     }
 
-    /// What `mapping` (`name@version`) makes of a stored message; `None` if the map is gone or refuses it.
+    /// What `mapping` (`name@version`) makes of a stored message by itself; `None` if the map is gone or refuses it. Of jobs
+    /// only deliveries are made so that were queued before jobs were kept.
     pub fn render(
         &self,
         mapping: &str,
@@ -176,7 +177,7 @@ impl Flows {
         received_at: Timestamp,
         content_hash: [u8; 32],
     ) -> Option<Vec<u8>> {
-        match self.translated(&*self.map(mapping)?, link, raw, received_at, content_hash)? {
+        match self.prepared(&*self.map(mapping)?, link, raw, received_at, content_hash)? {
             Ok(mapping::Outcome::Send(prepared)) => Some(prepared.render()),
             Ok(mapping::Outcome::NotApplicable) | Err(_) => None,
         }

@@ -21,7 +21,7 @@ use uuid::Uuid;
 use super::rows::Names;
 use crate::{
     flow::{JobRecord, Known, RouteVerdict, Step, Understood},
-    ids::OutboxId,
+    ids::{JournalId, OutboxId},
     mapping::{Told, Verb},
     settings::Flow,
     units::{Timestamp, limits},
@@ -317,27 +317,58 @@ pub(super) fn again(connection: &Connection, from: OutboxId, to: OutboxId) -> Do
 /// Those of SQLite.
 pub fn steps(connection: &Connection, outbox: OutboxId) -> Done<Vec<Step>> {
     let mut select = connection.prepare_cached(
-        "SELECT job, verb, is_known, message,
+        "SELECT job, verb, is_known, link, message,
                 EXISTS (SELECT 1 FROM step l WHERE l.destination = s.destination AND l.job = s.job AND l.outbox > s.outbox
                         AND l.state = 0),
                 EXISTS (SELECT 1 FROM step e WHERE e.destination = s.destination AND e.job = s.job AND e.outbox < s.outbox
                         AND e.state <> 1),
                 EXISTS (SELECT 1 FROM step e WHERE e.destination = s.destination AND e.job = s.job AND e.outbox < s.outbox
-                        AND e.state = 1), link
+                        AND e.state = 1)
          FROM step s WHERE outbox = ?1 ORDER BY ordinal",
     )?;
     let step = |row: &Row<'_>| {
-        let verb: String = row.get(1)?;
-        let told = Told {
-            job: uuid(row, 0)?,
-            verb: Verb::named(&verb).unwrap_or(Verb::Change),
-            is_known: row.get(2)?,
-            link: row.get(7)?,
-            message: row.get(3)?,
-        };
-        Ok(Step { told, is_overtaken: row.get(4)?, may_be_known: row.get(5)?, follows_untold: row.get(6)? })
+        let told = told(row)?;
+        Ok(Step { told, is_overtaken: row.get(5)?, may_be_known: row.get(6)?, follows_untold: row.get(7)? })
     };
     select.query_map([outbox.0], step)?.collect()
+}
+
+/// What a delivery that has left told of jobs; none for one that was not about jobs.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn said(connection: &Connection, outbox: OutboxId) -> Done<Vec<Told>> {
+    connection
+        .prepare_cached(
+            "SELECT job, verb, is_known, link, message FROM step WHERE outbox = ?1 AND state = 2 ORDER BY ordinal",
+        )?
+        .query_map([outbox.0], told)?
+        .collect()
+}
+
+/// What a message told of jobs when it came, in the first of its flows that did.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn told_by(connection: &Connection, journal: JournalId) -> Done<Vec<Told>> {
+    connection
+        .prepare_cached(
+            "SELECT job, verb, is_known, link, message FROM step
+             WHERE outbox = (SELECT min(outbox) FROM step WHERE journal = ?1 AND occasion = 0) ORDER BY ordinal",
+        )?
+        .query_map([journal.0], told)?
+        .collect()
+}
+
+fn told(row: &Row<'_>) -> Done<Told> {
+    let verb: String = row.get(1)?;
+    Ok(Told {
+        job: uuid(row, 0)?,
+        verb: Verb::named(&verb).unwrap_or(Verb::Change),
+        is_known: row.get(2)?,
+        link: row.get(3)?,
+        message: row.get(4)?,
+    })
 }
 
 /// Forgets what told of these messages.
