@@ -81,8 +81,6 @@ enum Part {
 const SINGLE: [&str; 10] = ["MSH", "EVN", "PID", "PD1", "PV1", "PV2", "ORC", "TQ1", "OBR", "SCH"];
 /// Its place is behind all of [`SINGLE`].
 const LISTED: u8 = 100;
-/// What begins and names an order: no word of an event that is not about one.
-const ORDERS: [&str; 3] = ["ORC", "TQ1", "OBR"];
 /// What orders may say, and nobody else's word replaces.
 const HEADER: [&str; 2] = ["MSH", "EVN"];
 
@@ -95,10 +93,6 @@ impl Statement {
         for (in_order, segment) in scope.own_segments() {
             let section = if in_order { Section::Order } else { Section::Common };
             let name = String::from_utf8_lossy(segment.name()).into_owned();
-            // Beside an order of its own a job would seem to be two.
-            if !in_order && ORDERS.contains(&name.as_str()) {
-                continue;
-            }
             match SINGLE.iter().position(|single| *single == name) {
                 Some(place) => statement.single(&segment, (section, place, name), charset),
                 None => listed(&mut lists, &segment, (section, name), charset),
@@ -155,6 +149,13 @@ impl Statement {
         self.orders = false;
     }
 
+    /// Leaves out orders that are none of the event's: beside its own order a job would seem to have two.
+    #[must_use]
+    pub fn without_orders(mut self) -> Self {
+        self.said.retain(|(key, _)| key.section == Section::Order || !ORDERS.contains(&key.segment.as_str()));
+        self
+    }
+
     /// Says this of a field of a common segment, in the recommended delimiters.
     pub fn say(&mut self, segment: &str, field: u16, value: &str) {
         self.forget(segment, field);
@@ -163,6 +164,9 @@ impl Statement {
         }
     }
 }
+
+/// What names an order and says what it is.
+const ORDERS: [&str; 3] = ["ORC", "TQ1", "OBR"];
 
 /// A value that deletes.
 const NULL: &str = "\"\"";

@@ -236,7 +236,7 @@ impl<'r, 'm> Run<'r, 'm> {
             retired,
             occurred_at: occurred.and_then(|when| when.instant()),
             wanted_until: wanted_until.and_then(|when| when.instant()),
-            statement: Statement::of(&self.scope),
+            statement: Statement::of(&self.scope).without_orders(),
         }))
     }
 

@@ -260,8 +260,8 @@ pub(super) fn ended(connection: &Connection, outbox: OutboxId, state: StepState)
 
 /// Notes that a delivery has left, and what it told in the end: of the others nobody was told.
 pub(super) fn left(connection: &Connection, outbox: OutboxId, said: &[Said]) -> Done<()> {
-    let mut update =
-        connection.prepare_cached("UPDATE step SET verb = ?3, is_known = ?4, state = ?5 WHERE outbox = ?1 AND job = ?2")?;
+    let mut update = connection
+        .prepare_cached("UPDATE step SET verb = ?3, is_known = ?4, state = ?5 WHERE outbox = ?1 AND job = ?2")?;
     for said in said {
         let (job, verb) = (said.job.as_bytes(), said.verb.as_str());
         update.execute(params![outbox.0, job, verb, said.is_known, StepState::Left as i64])?;

@@ -139,7 +139,7 @@ pub enum Order {
         /// Who orders it, and why.
         entry: Entry,
     },
-    /// Sends a delivered message again, with the same delivery key.
+    /// Sends a delivered message again, with the same delivery key; not one about jobs.
     Repeat {
         /// The message.
         journal: JournalId,

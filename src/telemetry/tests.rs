@@ -274,7 +274,7 @@ fn counts_a_judged_message_once_and_every_finding() {
 fn stays_within_the_series_budget_of_a_large_site() {
     let hospital = Telemetry::new(&site(5, 6, 4), BUILD).unwrap().series();
     let large = Telemetry::new(&site(25, 30, 10), BUILD).unwrap().series();
-    assert!(hospital < 850, "{hospital} series for 5 serial links and 6 flows");
+    assert!(hospital < 900, "{hospital} series for 5 serial links and 6 flows");
     assert!(large < limits::SERIES_MAX, "{large} series for 25 links and 30 flows");
 }
 

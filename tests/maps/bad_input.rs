@@ -73,7 +73,10 @@ fn read(raw: &str) -> Came {
         }
         RouteVerdict::Jobs { .. } => {
             let map = FLOWS.map_of(0).unwrap();
-            match FLOWS.translated(&map, Some(0), raw.as_bytes(), (NOW, understood.content_hash), Changes::Told(&[])).unwrap() {
+            match FLOWS
+                .translated(&map, Some(0), raw.as_bytes(), (NOW, understood.content_hash), Changes::Told(&[]))
+                .unwrap()
+            {
                 Ok(Outcome::Send(prepared)) => Came::Sent(String::from_utf8(prepared.render()).unwrap()),
                 Ok(Outcome::NotApplicable) => Came::Nothing,
                 Err(refusal) => Came::Waits { reason: refusal.reason().as_str(), detail: refusal.to_string() },

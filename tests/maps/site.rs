@@ -268,8 +268,7 @@ listen    = "127.0.0.1:0"
     /// Writes messages to a file and sends it, as ordered just now: orders of another day would wait for a person.
     pub(crate) fn send(&self, messages: &[String]) -> Told {
         let now = jiff::Timestamp::now().strftime("%Y%m%d%H%M%S+0000").to_string();
-        let file =
-            self.write("messages.hl7", &messages.concat().replace(&format!("{ORDERED}||"), &format!("{now}||")));
+        let file = self.write("messages.hl7", &messages.concat().replace(&format!("{ORDERED}||"), &format!("{now}||")));
         self.tell(&["send", &file, "--to", "ehr"])
     }
 

@@ -199,10 +199,18 @@ pub(super) async fn diff(state: &State, before: &str, after: &str, last: usize) 
     Ok(report)
 }
 
-fn compare(flows: &Flows, links: &[i64], page: &[(Vec<Told>, reader::Stored)], (old, new): (&Map, &Map), report: &mut MapDiff) {
+fn compare(
+    flows: &Flows,
+    links: &[i64],
+    page: &[(Vec<Told>, reader::Stored)],
+    (old, new): (&Map, &Map),
+    report: &mut MapDiff,
+) {
     for (told, stored) in page {
         let link = links.iter().position(|row| *row == stored.link);
-        let of = |map| flows.translated(map, link, &stored.raw, (stored.received_at, stored.content_hash), Changes::Told(told));
+        let of = |map| {
+            flows.translated(map, link, &stored.raw, (stored.received_at, stored.content_hash), Changes::Told(told))
+        };
         match (of(old), of(new)) {
             (Some(Ok(Outcome::NotApplicable)), Some(Ok(Outcome::NotApplicable))) | (None, _) | (_, None) => {
                 report.looked_at += 1;

@@ -134,8 +134,7 @@ pub(super) async fn repeat(
             flows.iter().partition(|flow| of_jobs(state, flow).is_some());
         let drafts =
             others.iter().map(|flow| draft_of(state, &understood, &message, flow)).collect::<Result<Vec<_>, _>>()?;
-        let entry =
-            |flow: &str| peer.entry("repeat", format!("message {id}"), purpose, &format!("flow {flow}"));
+        let entry = |flow: &str| peer.entry("repeat", format!("message {id}"), purpose, &format!("flow {flow}"));
         let mut done = Vec::new();
         if !drafts.is_empty() {
             done.push(format!("queued again for {}", names_of(state, &drafts)));
