@@ -176,6 +176,8 @@ fn counts_unmapped_codes_and_releases_what_a_mended_table_takes() {
     assert_eq!(counted.as_deref(), Some("5"));
     assert_eq!(site.metric("gurney_mapping_unmapped_codes_total{mapping=\"transport\"}").as_deref(), Some("5"));
 
+    assert_eq!(site.metric("gurney_message_errors_total{flow=\"rides\",stage=\"map\"}").as_deref(), Some("5"));
+
     let unmapped = site.tell(&["map", "unmapped", "--json"]).with_code(1).without_patient_data().json();
     assert_eq!((&unmapped["waiting"], &unmapped["mended"]), (&5.into(), &0.into()));
     let rows = unmapped["codes"].as_array().unwrap();
@@ -368,6 +370,19 @@ fn shows_what_was_delivered_of_jobs_and_tells_them_again_as_they_are_now() {
     keys.dedup();
     assert_eq!(keys.len(), 5, "each of them was another effect");
     site.flow(|row| row["delivered"] == 3 && row["lost"] == 0);
+
+    // What is noticed about jobs is counted, and said where a person should know of it.
+    let noticed = |finding: &str| site.metric(&format!("gurney_job_findings_total{{finding=\"{finding}\"}}"));
+    assert_eq!((noticed("cancel-of-unknown").as_deref(), noticed("tombstone").as_deref()), (Some("0"), Some("0")));
+    site.send(&[order("M4", "P9", "WHEELCHAIR").replace("ORC|NW", "ORC|CA")]).with_code(0);
+    site.send(&[order("M5", "P9", "WHEELCHAIR")]).with_code(0);
+    site.flow(|row| row["received"] == 5 && row["delivered"] == 3);
+    assert_eq!((noticed("cancel-of-unknown").as_deref(), noticed("tombstone").as_deref()), (Some("1"), Some("1")));
+    let log = daemon.log();
+    assert!(log.contains("\"tombstone\"") && !log.contains("\"cancel-of-unknown\""), "{log}");
+    assert!(crate::site::SECRETS.iter().all(|secret| !log.contains(secret)), "patient data in the log");
+    let untold = [&["messages", "resend", "5", "--yes"], &why("x")[..]].concat();
+    assert!(site.tell(&untold).with_code(1).out.contains("NOT DONE"), "nothing was ever told of it");
     assert_eq!(daemon.stop(), Some(0));
 }
 
