@@ -118,8 +118,17 @@ pub enum Reply {
     },
     /// No answer in time: what became of the request is in doubt.
     Timeout,
-    /// Not reached, or the connection broke.
-    Unreachable,
+    /// There was no connection: nothing has left.
+    Unreached,
+    /// The connection broke: what became of the request is in doubt.
+    Broken,
+}
+
+impl Reply {
+    /// Whether the receiver may have got what was sent, or a part of it.
+    pub const fn may_have_left(&self) -> bool {
+        !matches!(self, Self::Unreached | Self::Unfit { .. } | Self::NotFiled)
+    }
 }
 
 /// What an attempt came to.

@@ -215,9 +215,10 @@ impl End {
         }
     }
 
-    /// Takes every frame and lets time pass until nothing is left to wait for.
+    /// Takes every frame and lets time pass until nothing is left to wait for. Each message of ours that nobody answers
+    /// takes its tries and waits.
     fn comes_to_rest(&mut self) {
-        for _ in 0..1000 {
+        for _ in 0..1000 + 64 * self.sent {
             self.attend();
             let Some(deadline) = self.line.deadline() else { return };
             self.wait(deadline.since(self.now).as_millis().try_into().expect("a wait that is no age"));

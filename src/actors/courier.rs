@@ -4,7 +4,7 @@
 //! shell reads the outbox when the machine wants to, sends what it hands out, and tells the journal what became of it. It holds
 //! nothing that must survive: what is not settled in the store is delivered again after a restart, under the same key (INV-04).
 
-use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::RefCell, collections::BTreeSet, rc::Rc, sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, AsyncContext as _, Context, Handler, Message, ResponseFuture};
 use fail::fail_point;
@@ -101,6 +101,8 @@ struct Inner {
     recording: std::cell::Cell<usize>,
     /// Up to which delivery about jobs attempts may have been made: before the start, and as noted since.
     attempted: std::cell::Cell<Option<(OutboxId, OutboxId)>>,
+    /// Deliveries about jobs that wait and may have left since the start.
+    touched: RefCell<BTreeSet<OutboxId>>,
 }
 
 impl Courier {
@@ -122,6 +124,7 @@ impl Courier {
             turns: std::cell::Cell::new(0),
             recording: std::cell::Cell::new(0),
             attempted: std::cell::Cell::new(None),
+            touched: RefCell::default(),
         };
         Self { inner: Rc::new(inner) }
     }
@@ -253,14 +256,14 @@ impl Inner {
     }
 
     async fn deliver(self: Rc<Self>, attempt: Attempt) {
-        let row = self.plan.row;
-        let due = self.plan.reader.run(move |store| reader::due(store, row, attempt.id)).await;
-        match due {
-            Ok(Some(due)) if due.steps.is_empty() => self.send(attempt, due, &[]).await,
-            Ok(Some(due)) => self.send_of_jobs(attempt, due).await,
+        match self.due(attempt).await {
+            Some(Some((due, Touched::NoJobs))) => {
+                self.send(attempt, due, &[]).await;
+            }
+            Some(Some((due, touched))) => self.send_of_jobs(attempt, due, touched).await,
             // A person dealt with it, or its message is gone: there is nothing left to deliver.
-            Ok(None) => self.machine.borrow_mut().abandon(self.plan.clock.steady(), attempt.id),
-            Err(_) => {
+            Some(None) => self.machine.borrow_mut().abandon(self.plan.clock.steady(), attempt.id),
+            None => {
                 sleep(READ_PAUSE).await;
                 let now = self.plan.clock.steady();
                 let outcome = Outcome::Retry { after: None, fault: delivery::Fault::Message };
@@ -271,28 +274,47 @@ impl Inner {
         self.turn.notify_one();
     }
 
-    /// Sends what is still to be told of jobs (UC-19): nothing, where later deliveries say all of it.
-    async fn send_of_jobs(&self, attempt: Attempt, due: Due) {
-        let Some(is_untouched) = self.about_to_attempt(attempt).await else {
-            let outcome = Outcome::Retry { after: None, fault: delivery::Fault::Message };
-            sleep(READ_PAUSE).await;
-            self.machine.borrow_mut().settle(self.plan.clock.steady(), attempt.id, outcome);
-            return;
+    /// What is to be delivered, and whether it may have left before; `None` while the store cannot tell. What it tells of
+    /// jobs is read as late as can be: everything that came since is behind it in the queue.
+    async fn due(&self, attempt: Attempt) -> Option<Option<(Due, Touched)>> {
+        let row = self.plan.row;
+        let read = || self.plan.reader.run(move |store| reader::due(store, row, attempt.id));
+        let Some(due) = read().await.ok()? else { return Some(None) };
+        if due.steps.is_empty() {
+            return Some(Some((due, Touched::NoJobs)));
+        }
+        let due = match self.about_to_attempt(attempt).await? {
+            Noted::Before => Some(due),
+            Noted::Now => read().await.ok()?,
         };
+        let Some(due) = due else { return Some(None) };
+        let is_new = self.touch(attempt.id);
+        Some(Some((due, if is_new { Touched::Never } else { Touched::Maybe })))
+    }
+
+    /// Sends what is still to be told of jobs (UC-19): nothing, where later deliveries say all of it.
+    async fn send_of_jobs(&self, attempt: Attempt, due: Due, touched: Touched) {
+        let is_untouched = touched == Touched::Never;
         let age = self.plan.clock.wall().since(due.waiting.enqueued_at);
         let kind = match flow::due(&due.steps, is_untouched, age, self.plan.flows.policy()) {
-            flow::Due::Tell(told) => return self.send(attempt, due, &told).await,
+            flow::Due::Tell(told) => {
+                let may_have_left = self.send(attempt, due, &told).await;
+                if is_untouched && !may_have_left {
+                    self.never_left(attempt.id);
+                }
+                return;
+            }
             flow::Due::Nothing => SettlementKind::Overtaken,
             flow::Due::Stale => SettlementKind::Stale,
         };
+        self.never_left(attempt.id);
+        self.leave_out(self.settled(attempt, due.waiting.priority, None, kind)).await;
         self.machine.borrow_mut().abandon(self.plan.clock.steady(), attempt.id);
-        let settlement = self.settled(attempt, due.waiting.priority, None, kind);
-        self.record(settlement).await;
     }
 
     /// Notes durably that this delivery may have been attempted, before it is: what may have left is never left out
-    /// later. Whether it never was before; `None` if it cannot be noted now.
-    async fn about_to_attempt(&self, attempt: Attempt) -> Option<bool> {
+    /// later. `None` if it cannot be noted now.
+    async fn about_to_attempt(&self, attempt: Attempt) -> Option<Noted> {
         let row = self.plan.row;
         if self.attempted.get().is_none() {
             let at_start = self.plan.reader.run(move |store| jobs::attempted(store, row)).await.ok()?;
@@ -300,25 +322,47 @@ impl Inner {
             self.attempted.set(Some(self.attempted.get().unwrap_or((at_start, at_start))));
         }
         let (at_start, noted) = self.attempted.get()?;
-        if attempt.id > noted {
-            let up_to = OutboxId(attempt.id.0.saturating_add(ATTEMPTS_NOTED));
-            let order = Order::Attempt { destination: row, up_to };
-            let done = self.plan.journal.send(Do { order, now: self.plan.clock.wall() }).await;
-            done.ok()?.ok()?;
-            self.attempted.set(Some((at_start, noted.max(up_to))));
+        if attempt.id <= noted {
+            return Some(Noted::Before);
         }
-        Some(attempt.number == 1 && attempt.id > at_start)
+        let up_to = OutboxId(attempt.id.0.saturating_add(ATTEMPTS_NOTED));
+        let order = Order::Attempt { destination: row, up_to };
+        let done = self.plan.journal.send(Do { order, now: self.plan.clock.wall() }).await;
+        done.ok()?.ok()?;
+        self.attempted.set(Some((at_start, noted.max(up_to))));
+        Some(Noted::Now)
     }
 
-    async fn send(&self, attempt: Attempt, due: Due, told: &[Told]) {
+    /// Notes that a delivery may have left from now on; whether it never may have before.
+    fn touch(&self, id: OutboxId) -> bool {
+        let mut touched = self.touched.borrow_mut();
+        if touched.len() >= limits::TOUCHED_MAX
+            && let Some(last) = touched.pop_last()
+        {
+            // Nothing is known any more of those up to it.
+            touched.clear();
+            self.attempted.set(self.attempted.get().map(|(start, noted)| (start.max(last), noted.max(last))));
+        }
+        self.attempted.get().is_some_and(|(start, _)| id > start) && touched.insert(id)
+    }
+
+    /// Takes the note back that a delivery may have left.
+    fn never_left(&self, id: OutboxId) {
+        self.touched.borrow_mut().remove(&id);
+    }
+
+    /// Sends a delivery and notes what came of it; whether any of it may have left.
+    async fn send(&self, attempt: Attempt, due: Due, told: &[Told]) -> bool {
         let priority = due.waiting.priority;
         let queued_at = due.waiting.enqueued_at;
         let flow = self.plan.names.flow_index(due.waiting.flow);
+        let mut may_have_left = false;
         let (outcome, status, body) = match request::build(&self.plan, &due, told) {
             Ok(delivery) => {
                 fail_point!("delivery-before");
                 let attempted = self.plan.client.send(attempt.endpoint, delivery).await;
                 fail_point!("delivery-after");
+                may_have_left = attempted.reply.may_have_left();
                 self.tell_odd(attempt, &attempted);
                 self.meaning(attempt, attempted.reply)
             }
@@ -329,11 +373,28 @@ impl Inner {
         };
         let now = self.plan.clock.steady();
         let settled = self.machine.borrow_mut().settle(now, attempt.id, outcome);
-        let Some(settled) = settled else { return };
+        let Some(settled) = settled else { return may_have_left };
         self.tell(attempt, flow, outcome, &settled, (now, now.since(queued_at)));
         if let Some(settlement) = self.settlement(attempt, priority, status, body, settled.verdict) {
             self.record(Settlement { said: Said::all(told), ..settlement }).await;
+            // It has left the outbox, and its number does not come back.
+            self.never_left(attempt.id);
         }
+        may_have_left
+    }
+
+    /// Takes a delivery out of the queue for good before the next of its key is read: what follows depends on it.
+    async fn leave_out(&self, settlement: Settlement) {
+        self.recording.set(self.recording.get() + 1);
+        loop {
+            let order = Order::LeaveOut(settlement.clone());
+            match self.plan.journal.send(Do { order, now: self.plan.clock.wall() }).await {
+                Ok(Err(_)) => sleep(READ_PAUSE).await,
+                // Where the box stops, it is decided again after the start.
+                Ok(Ok(_)) | Err(_) => break,
+            }
+        }
+        self.recording.set(self.recording.get() - 1);
     }
 
     /// A settlement that the journal cannot take now is offered again: the entry has left the machine and must leave the outbox.
@@ -368,7 +429,7 @@ impl Inner {
             Reply::NotCommitted | Reply::NotFiled => (Outcome::FAILING, None, Vec::new()),
             Reply::Unfit { why } => (Outcome::Refused { status: 0 }, None, why.as_bytes().to_vec()),
             Reply::Timeout => (Outcome::TIMEOUT, None, Vec::new()),
-            Reply::Unreachable => (Outcome::UNREACHABLE, None, Vec::new()),
+            Reply::Unreached | Reply::Broken => (Outcome::UNREACHABLE, None, Vec::new()),
         }
     }
 
@@ -457,6 +518,26 @@ impl Inner {
     fn flow_meter(&self, flow: Option<usize>) -> &FlowMeter {
         flow.map_or_else(|| self.plan.telemetry.unrouted(), |flow| self.plan.telemetry.flow(flow))
     }
+}
+
+/// Whether a delivery about jobs may have left before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Touched {
+    /// It is not about jobs.
+    NoJobs,
+    /// It never left.
+    Never,
+    /// It may have.
+    Maybe,
+}
+
+/// When it was noted that a delivery may be attempted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Noted {
+    /// Earlier.
+    Before,
+    /// Just now, which took its time.
+    Now,
 }
 
 /// Deliveries for which one note says that they may be attempted: a commit each would slow all of them down.

@@ -41,7 +41,7 @@ pub fn due(steps: &[Step], is_untouched: bool, age: Duration, policy: &Policy) -
     if is_untouched && steps.iter().all(|step| step.is_overtaken) {
         return Due::Nothing;
     }
-    let told: Vec<Told> = steps.iter().filter_map(|step| net(step, is_untouched)).collect();
+    let told: Vec<Told> = steps.iter().filter_map(net).collect();
     if told.is_empty() {
         return Due::Nothing;
     }
@@ -52,10 +52,10 @@ pub fn due(steps: &[Step], is_untouched: bool, age: Duration, policy: &Policy) -
     Due::Tell(told)
 }
 
-/// What a step says where those before it were never told.
-fn net(step: &Step, is_untouched: bool) -> Option<Told> {
+/// What a step says where those before it were never told, however often it was tried itself.
+fn net(step: &Step) -> Option<Told> {
     let told = step.told.clone();
-    if step.may_be_known || !step.follows_untold || !is_untouched {
+    if step.may_be_known || !step.follows_untold {
         return Some(told);
     }
     match told.verb {
@@ -99,9 +99,10 @@ mod tests {
     fn leaves_out_nothing_that_may_have_left() {
         assert_eq!(due_now(&[Step { is_overtaken: true, ..FIRST }], false), Due::Tell(vec![FIRST.told]));
         let cancel = later(Verb::Cancel, true);
-        assert_eq!(due_now(&[cancel.clone()], true), Due::Tell(vec![cancel.told]));
-        let cancel = later(Verb::Cancel, false);
-        assert_eq!(due_now(&[cancel.clone()], false), Due::Tell(vec![cancel.told]));
+        assert_eq!(due_now(std::slice::from_ref(&cancel), true), Due::Tell(vec![cancel.told]));
+        // Nothing before these ever left, whatever became of their own first tries.
+        assert_eq!(due_now(&[later(Verb::Cancel, false)], false), Due::Nothing);
+        assert_eq!(due_now(&[later(Verb::Change, false)], false), Due::Tell(vec![FIRST.told]));
         // A message about two jobs waits for both.
         let both = [Step { is_overtaken: true, ..FIRST }, FIRST];
         assert_eq!(due_now(&both, true), Due::Tell(vec![FIRST.told, FIRST.told]));
@@ -114,6 +115,6 @@ mod tests {
         assert_eq!(due(&[FIRST], true, age, &policy), Due::Stale);
         assert_eq!(due(&[FIRST], false, age, &policy), Due::Tell(vec![FIRST.told]));
         let cancel = later(Verb::Cancel, true);
-        assert_eq!(due(&[cancel.clone()], true, age, &policy), Due::Tell(vec![cancel.told]));
+        assert_eq!(due(std::slice::from_ref(&cancel), true, age, &policy), Due::Tell(vec![cancel.told]));
     }
 }

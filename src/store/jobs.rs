@@ -216,7 +216,8 @@ pub(super) fn occasion(connection: &Connection, outbox: OutboxId) -> Done<u32> {
     Ok(found.unwrap_or(0))
 }
 
-/// The last delivery to a destination that may have been attempted, as far as was noted before.
+/// The last delivery to a destination that may have been attempted, as far as was noted before. Of those that wait now;
+/// numbers do not come back, so that whatever is queued from now on has a higher one.
 ///
 /// # Errors
 /// Those of SQLite.
@@ -224,8 +225,16 @@ pub fn attempted(connection: &Connection, destination: i64) -> Done<OutboxId> {
     let noted = connection
         .prepare_cached("SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?1")?
         .query_row([attempted_key(destination)], |row| row.get(0))
-        .optional()?;
-    Ok(OutboxId(noted.unwrap_or(0)))
+        .optional()?
+        .unwrap_or(0_i64);
+    // Lanes are asked one by one: each answer is one step down a tree.
+    let last: Option<i64> = connection
+        .prepare_cached(
+            "SELECT max((SELECT max(id) FROM outbox o WHERE o.destination = d.destination AND o.priority = d.priority))
+             FROM depth d WHERE destination = ?1",
+        )?
+        .query_row([destination], |row| row.get(0))?;
+    Ok(OutboxId(noted.min(last.unwrap_or(0))))
 }
 
 /// Notes, before it happens, that deliveries up to this one may be attempted.

@@ -175,6 +175,8 @@ pub enum Order {
         /// The last one.
         up_to: OutboxId,
     },
+    /// Takes a delivery out of its queue that is not made. What follows it in its queue is read after that.
+    LeaveOut(Settlement),
     /// Makes flows use another version of their map, until the configuration names another one.
     Promote {
         /// The flows; those that use it already are left as they are.
@@ -685,10 +687,14 @@ impl Deltas {
         names: &Names,
         chain: &mut Chain,
         next_outbox: &mut i64,
-        order: &Order,
-        now: Timestamp,
+        flows: &[Flow],
+        (order, now): (&Order, Timestamp),
     ) -> Result<OrderOutcome, rusqlite::Error> {
         match order {
+            Order::LeaveOut(settlement) => {
+                self.settle(connection, names, next_outbox, flows, settlement)?;
+                Ok(OrderOutcome::Done)
+            }
             Order::Audit(entry) => {
                 chain.append(connection, now, entry)?;
                 Ok(OrderOutcome::Done)

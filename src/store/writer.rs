@@ -674,8 +674,8 @@ impl Writer {
         let mut deltas = Deltas::default();
         let connection = &self.opened.connection;
         let result = execute(connection, "BEGIN IMMEDIATE").and_then(|()| {
-            let outcome =
-                deltas.carry_out(connection, &self.names, &mut self.chain, &mut self.next_outbox, &order, now)?;
+            let (names, chain, next_outbox) = (&self.names, &mut self.chain, &mut self.next_outbox);
+            let outcome = deltas.carry_out(connection, names, chain, next_outbox, &self.flows, (&order, now))?;
             let is_known = |changed: &promoted::Changed| self.reading.map(&changed.to).is_some();
             let outcome = if deltas.maps.iter().all(is_known) { outcome } else { OrderOutcome::NotFound };
             if outcome == OrderOutcome::NotFound {
@@ -699,6 +699,9 @@ impl Writer {
                     }
                 }
                 self.tell_committed(&Batch::default(), &deltas, Duration::ZERO);
+                for ended in &deltas.ended {
+                    self.waiters.tell(ended.journal, ended.fate);
+                }
                 if let OrderOutcome::Purged { run: Some(run), .. } = outcome {
                     self.receipts.purged(run);
                 }

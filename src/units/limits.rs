@@ -302,6 +302,8 @@ pub const JOB_UNITS_MAX: usize = 32;
 pub const JOBS_OF_MESSAGE_MAX: usize = 100;
 /// Names, and identifiers of its patient, that one job is found by, each.
 pub const JOB_KEYS_MAX: usize = 64;
+/// Waiting deliveries about jobs of one destination of which it is remembered one by one that they may have left.
+pub const TOUCHED_MAX: usize = 10_000;
 /// Jobs that wait for each other in one chain.
 pub const JOB_WAITS_MAX: usize = 32;
 /// Times at which a unit was free that are remembered for one job.

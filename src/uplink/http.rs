@@ -51,12 +51,13 @@ impl HttpClient {
 
     /// Sends one request to the endpoint at an index and reads what comes back.
     pub async fn post(&self, endpoint: usize, headers: &[(&'static str, String)], body: Vec<u8>) -> Reply {
-        let Some(url) = self.endpoints.get(endpoint) else { return Reply::Unreachable };
+        let Some(url) = self.endpoints.get(endpoint) else { return Reply::Unreached };
         let request = self.client.post(url).headers(header_map(headers)).body(body);
         match request.send().await {
             Ok(response) => read(response).await,
-            Err(error) if error.is_timeout() && !error.is_connect() => Reply::Timeout,
-            Err(_) => Reply::Unreachable,
+            Err(error) if error.is_connect() => Reply::Unreached,
+            Err(error) if error.is_timeout() => Reply::Timeout,
+            Err(_) => Reply::Broken,
         }
     }
 }
@@ -84,7 +85,7 @@ async fn read(response: Response) -> Reply {
                 }
             }
             Err(error) if error.is_timeout() => return Reply::Timeout,
-            Err(_) => return Reply::Unreachable,
+            Err(_) => return Reply::Broken,
         }
     }
     Reply::Answer { status, retry_after, body }

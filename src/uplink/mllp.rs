@@ -132,7 +132,10 @@ impl Shared {
                 result => return reply(result).into(),
             }
         }
-        let Some(connection) = self.another(endpoint).await else { return Reply::Unreachable.into() };
+        let Some(connection) = self.another(endpoint).await else {
+            let reply = if resent == Resent::No { Reply::Unreached } else { Reply::Broken };
+            return reply.into();
+        };
         Attempted { reply: reply(self.exchange(connection, endpoint, message).await), resent }
     }
 
@@ -210,7 +213,7 @@ fn reply(result: Result<Reply, Failure>) -> Reply {
     match result {
         Ok(reply) => reply,
         Err(Failure::Timeout) => Reply::Timeout,
-        Err(Failure::Broken(_)) => Reply::Unreachable,
+        Err(Failure::Broken(_)) => Reply::Broken,
         Err(Failure::NotCommitted) => Reply::NotCommitted,
         Err(Failure::Unfit) => Reply::Unfit { why: "MLLP cannot carry it: it holds a mark of frames, VT or FS" },
     }

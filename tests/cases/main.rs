@@ -40,9 +40,6 @@ const AWAITED: &[&str] = &[
     "UC-14/merge-loop",
     "UC-14/the-old-number-later",
     "UC-17/no-car-seat",
-    "UC-19/asked-and-taken-back",
-    "UC-19/ordered-and-moved",
-    "UC-19/planned-and-taken-back",
     "UC-21/the-same-ride-twice",
     "UC-27/never-lowered-later",
     "UC-27/nobody-accepts",
@@ -53,8 +50,6 @@ const AWAITED: &[&str] = &[
     "UC-29/protected-during-a-ride",
     "scene/dme-hand-off",
     "scene/merge-during-a-ride",
-    "scene/six-hour-downtime",
-    "storm/outage",
 ];
 
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases");

@@ -15,7 +15,7 @@ use crate::{
     bench::Bench,
     dress::{elsewhere, redelimited},
     scenario::{Aside, LinkKind, Scenario, Step, Vary},
-    wait::until,
+    wait::{until, until_so},
 };
 
 /// What is wrong with a play.
@@ -68,6 +68,9 @@ pub(crate) struct Before {
     pub(crate) order_breaks: u64,
 }
 
+/// Deliveries that were tried in vain.
+const TRIES_IN_VAIN: &str = "gurney_delivery_attempts_total{result=\"unreachable\"}";
+
 /// One play under way.
 pub(crate) struct Play<'p> {
     pub(crate) bench: &'p mut Bench,
@@ -76,6 +79,8 @@ pub(crate) struct Play<'p> {
     number: usize,
     sent: usize,
     reachable: bool,
+    /// Deliveries that were tried in vain before the outage.
+    tries: u64,
     /// What was set aside so far, and what of it was expected.
     pub(crate) expected_asides: Vec<(&'static str, Aside)>,
     pub(crate) before: Before,
@@ -95,7 +100,7 @@ async fn play(
     }
     let before = Before::now(bench, scenario).await;
     let mut play =
-        Play { bench, persona, style, number, sent: 0, reachable: true, expected_asides: Vec::new(), before };
+        Play { bench, persona, style, number, sent: 0, reachable: true, tries: 0, expected_asides: Vec::new(), before };
     for at in order(scenario, style, random) {
         let step = &scenario.step[at];
         play.step(scenario, step, random).await.map_err(|fault| format!("step {at}: {fault}"))?;
@@ -148,10 +153,20 @@ impl Play<'_> {
         }
         match step.platform {
             Some(Presence::Unplugged) => {
+                // What was sent before the outage was heard before it, in whatever haste.
+                self.settle().await?;
                 self.bench.platform.unplug().await;
                 self.reachable = false;
+                self.tries = self.bench.metric(TRIES_IN_VAIN).await;
             }
             Some(Presence::Plugged) => {
+                // An outage that no delivery noticed was none.
+                if !self.reachable {
+                    let noticed = async || {
+                        self.bench.metric(TRIES_IN_VAIN).await > self.tries || self.bench.tally("waiting").await == 0
+                    };
+                    until_so("a try in vain", noticed).await;
+                }
                 self.bench.platform.plug().unwrap();
                 self.reachable = true;
             }
@@ -159,6 +174,7 @@ impl Play<'_> {
         }
         if step.kill.is_some() {
             self.bench.kill().await;
+            self.tries = 0;
         }
         if let Some(mend) = &step.mend {
             self.bench.mend(mend, &scenario.file(&mend.with)).await;

@@ -244,8 +244,10 @@ fn judge(expected: &Expected, parcels: &[Parcel]) -> Verdict {
             _ => false,
         };
         if !fits {
+            let same = parcels.iter().filter(|other| other.job == parcel.job).map(|other| other.does.as_str());
+            let same: Vec<&str> = same.collect();
             return Err(format!(
-                "nobody expected {} for a visit that is in no such list, or from that bed",
+                "nobody expected {} for visit {visit}, which is in no such list, or from that bed; of this job there are {same:?}",
                 parcel.does
             ));
         }

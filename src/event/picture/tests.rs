@@ -1,3 +1,5 @@
+//! What a picture keeps, whatever the order of what it is told.
+
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use proptest::prelude::*;
@@ -153,16 +155,19 @@ proptest! {
     }
 }
 
+/// What was said, by the time it speaks of.
+type Told = Vec<(u8, Statement)>;
+
 /// A list with one entry for each time, in order and shuffled.
 trait Shuffled: Strategy {
-    fn prop_shuffle_pairs(self) -> BoxedStrategy<(Vec<(u8, Statement)>, Vec<(u8, Statement)>)>;
+    fn prop_shuffle_pairs(self) -> BoxedStrategy<(Told, Told)>;
 }
 
 impl<S> Shuffled for S
 where
     S: Strategy<Value = std::collections::BTreeMap<u8, (u8, Statement)>> + 'static,
 {
-    fn prop_shuffle_pairs(self) -> BoxedStrategy<(Vec<(u8, Statement)>, Vec<(u8, Statement)>)> {
+    fn prop_shuffle_pairs(self) -> BoxedStrategy<(Told, Told)> {
         self.prop_flat_map(|all| {
             let sorted: Vec<(u8, Statement)> = all.into_iter().map(|(at, (_, statement))| (at, statement)).collect();
             (Just(sorted.clone()), Just(sorted).prop_shuffle())

@@ -1,3 +1,5 @@
+//! What messages do to jobs.
+
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::sync::Arc;
