@@ -478,4 +478,14 @@ mod tests {
         assert_eq!(words, Finding::ALL.map(|finding| Some(finding.as_str())));
         assert_eq!(JobFinding::ALL.len(), Finding::ALL.len());
     }
+
+    #[test]
+    fn alerts_of_every_finding_that_a_person_has_to_act_on_and_of_no_other() {
+        let rules = include_str!("../observability/rules/gurney.yml");
+        let alerted =
+            rules.split("gurney_job_findings_total{finding=~\"").nth(1).and_then(|rest| rest.split('"').next());
+        let critical = Finding::ALL.iter().filter(|finding| finding.severity() == Severity::Critical);
+        let critical: Vec<&str> = critical.map(|finding| finding.as_str()).collect();
+        assert_eq!(alerted.map(|alerted| alerted.split('|').collect::<Vec<_>>()), Some(critical));
+    }
 }
