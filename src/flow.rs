@@ -20,10 +20,11 @@ mod understood;
 pub use continuation::{CONTINUATION, Whole, joined};
 pub use decide::{
     Advance, Answer, Aside, AsideKind, Awaited, Decision, Disposition, Draft, Facts, Fate, Known, Original, Record,
-    Verdict, decide, ordering_key_of, poisoned, settle_aside,
+    Verdict, decide, poisoned, settle_aside, tell_again,
 };
 pub use instrument::{Named, named};
 pub use jobs::{By, Decided, Held, JobRecord};
+pub use maps::Changes;
 pub use net::{Due, Step, due};
 pub use reply::{
     ACKNOWLEDGEMENT, Asked, Reply, application, asked, delivery, local, out_of_sequence, oversize, refusal, reply,

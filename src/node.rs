@@ -25,6 +25,7 @@ use crate::{
     },
     flow::Flows,
     hl7::profile::Profiles,
+    job::Severity,
     mapping::Registry,
     settings::{self, Flow, LinkWire, Mapping, Settings},
     store::{
@@ -36,7 +37,7 @@ use crate::{
     },
     telemetry::{
         self, Build, LinkSignal, MapInUse, Signal, StoreSignal, Telemetry,
-        labels::{Ending, Label as _, StoreLevel, StoreOperation},
+        labels::{Ending, Gravity, JobFinding, Label as _, Stage, StoreLevel, StoreOperation},
     },
     units::{Timestamp, limits},
     web::{self, admin},
@@ -360,7 +361,26 @@ fn hear(telemetry: &Telemetry, flows: &Flows, notice: Notice<'_>) {
             let name = flows.flow(flow).map_or("", |flow| flow.name.as_str());
             telemetry.tell(Signal::MapMissing { flow: name, mapping });
         }
-        Notice::Poisoned => telemetry.unrouted().error(telemetry::labels::Stage::Validate),
+        Notice::MapRefused { flow, unmapped } => {
+            telemetry.flow(flow).error(Stage::Map);
+            let map = flows.map_of(flow);
+            for table in unmapped {
+                let mapping = map.as_ref().map_or("", |map| map.name.as_str());
+                telemetry.tell(Signal::CodeUnmapped { mapping, table });
+            }
+        }
+        Notice::JobNoticed { flow, finding, by } => {
+            let name = flows.flow(flow).map_or("", |flow| flow.name.as_str());
+            let gravity = match finding.severity() {
+                Severity::Note => Gravity::Note,
+                Severity::Warn => Gravity::Warn,
+                Severity::Critical => Gravity::Critical,
+            };
+            if let Some(finding) = JobFinding::of(finding.as_str()) {
+                telemetry.tell(Signal::JobNoticed { flow: name, finding, gravity, by });
+            }
+        }
+        Notice::Poisoned => telemetry.unrouted().error(Stage::Validate),
     }
 }
 
@@ -445,4 +465,27 @@ fn given_sockets() -> Result<Given, Error> {
 /// Where the running daemon of a store is reached.
 pub fn admin_socket(settings: &Settings) -> PathBuf {
     settings.store.path.join("admin.sock")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::Finding;
+
+    #[test]
+    fn tells_every_finding_about_a_job_by_its_own_word() {
+        let words = Finding::ALL.map(|finding| JobFinding::of(finding.as_str()).map(|label| label.text()));
+        assert_eq!(words, Finding::ALL.map(|finding| Some(finding.as_str())));
+        assert_eq!(JobFinding::ALL.len(), Finding::ALL.len());
+    }
+
+    #[test]
+    fn alerts_of_every_finding_that_a_person_has_to_act_on_and_of_no_other() {
+        let rules = include_str!("../observability/rules/gurney.yml");
+        let alerted =
+            rules.split("gurney_job_findings_total{finding=~\"").nth(1).and_then(|rest| rest.split('"').next());
+        let critical = Finding::ALL.iter().filter(|finding| finding.severity() == Severity::Critical);
+        let critical: Vec<&str> = critical.map(|finding| finding.as_str()).collect();
+        assert_eq!(alerted.map(|alerted| alerted.split('|').collect::<Vec<_>>()), Some(critical));
+    }
 }

@@ -15,6 +15,7 @@ use tracing::warn;
 
 use self::{
     catalogue::{Catalogue, PerLabel},
+    labels::Label as _,
     meters::unix_seconds,
 };
 use crate::{
@@ -92,6 +93,9 @@ impl Telemetry {
             let flows = settings.flows.iter().filter(|flow| flow.from == index);
             LinkMeter::new(&families, link, &flows.flat_map(|flow| &flow.on).collect::<Vec<_>>())
         });
+        for finding in labels::JobFinding::ALL {
+            families.job_findings_total.with_label_values(&[finding.text()]);
+        }
         let telemetry = Self {
             links: links.collect(),
             flows: settings.flows.iter().map(|flow| FlowMeter::of(&families, flow)).collect(),

@@ -27,7 +27,7 @@ use crate::{
     mapping::Told,
     settings::{Destination, DestinationKind, OnError, OnRefusal, Priority},
     store::{
-        jobs,
+        jobs::{self, Said},
         reader::{self, Due, Reader},
         shared::Shared,
         writer::{Order, Settlement, SettlementKind},
@@ -376,7 +376,7 @@ impl Inner {
         let Some(settled) = settled else { return may_have_left };
         self.tell(attempt, flow, outcome, &settled, (now, now.since(queued_at)));
         if let Some(settlement) = self.settlement(attempt, priority, status, body, settled.verdict) {
-            self.record(settlement).await;
+            self.record(Settlement { said: Said::all(told), ..settlement }).await;
             // It has left the outbox, and its number does not come back.
             self.never_left(attempt.id);
         }
@@ -479,6 +479,7 @@ impl Inner {
             status,
             endpoint: attempt.endpoint,
             at: self.plan.clock.wall(),
+            said: Vec::new(),
             kind,
         }
     }

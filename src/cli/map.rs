@@ -51,12 +51,12 @@ pub(super) enum Command {
     Diff(diff::Arguments),
     /// Says for every element of the result which row made it from what, and why other rows gave nothing.
     #[command(
-        after_help = "Example: gurney map explain transport@1 order.hl7\n         gurney map explain transport@1 orders.hl7 --message 3 --order 2 --reveal"
+        after_help = "Of a map that makes jobs it explains what is told of a job of which nothing else is known yet.\nExample: gurney map explain transport@1 order.hl7\n         gurney map explain transport@1 orders.hl7 --message 3 --order 2 --reveal"
     )]
     Explain(explain::Arguments),
     /// Shows a random sample of what a map passed in the last month, source and result, for the monthly spot check.
     #[command(
-        after_help = "Example: gurney map audit transport@1 --sample 10\n         gurney map audit transport@1 --seed 3f9a-1-2024 --reveal --reason \"monthly check\""
+        after_help = "The result is what was delivered: of jobs, all that was known of each when it was told, of which the message\nmay have said a part only (an ADT^A02: another bed).\nExample: gurney map audit transport@1 --sample 10\n         gurney map audit transport@1 --seed 3f9a-1-2024 --reveal --reason \"monthly check\""
     )]
     Audit(spot::Arguments),
     /// Puts a version in use for all flows of the map, at once; it holds until the configuration names another one.

@@ -40,8 +40,9 @@ pub(super) enum Command {
         #[command(flatten)]
         access: Access,
     },
-    /// Sends delivered messages again, with the same delivery key.
-    #[command(after_help = "Example: gurney messages resend 4711 --reason \"platform restored a backup\" --yes")]
+    /// Sends delivered messages again, with the same delivery key. Of a message about jobs those jobs are told as they are now.
+    #[command(after_help = "\
+A message goes out as it did, and a platform that honours delivery keys does nothing twice. In a flow whose map makes jobs the\nplatform is told how the jobs of the message are now, as something new: what was told then may be long past. Jobs that the\nplatform has ended itself, or was never told of, are not told of.\nExample: gurney messages resend 4711 --reason \"platform restored a backup\" --yes")]
     Resend {
         /// Their numbers.
         #[arg(required = true)]

@@ -2,7 +2,8 @@
 //!
 //! The key is the same over retries, restarts and a repeated send of the same message, and differs for every other
 //! message, flow, destination or map version (INV-04). It names one effect, not one job: job identities never
-//! contain MSH-10 and are made elsewhere.
+//! contain MSH-10 and are made elsewhere. What a person has told of jobs later on, of the same message, is another
+//! effect each time: it is told apart by its occasion.
 
 use uuid::Uuid;
 
@@ -27,23 +28,27 @@ pub struct KeyParts<'a> {
     pub content_hash: &'a [u8],
     /// What is sent: `raw`, or the map with its version.
     pub map_version: &'a str,
+    /// Which telling of the message's jobs it is: 0 is what came of the message itself.
+    pub occasion: u32,
 }
 
 /// Derives the key of one effect, sent as `Idempotency-Key`.
 pub fn delivery_key(parts: &KeyParts<'_>) -> DeliveryKey {
-    DeliveryKey(derive(
-        "delivery",
-        &[
-            parts.site.as_bytes(),
-            parts.flow.as_bytes(),
-            parts.destination.as_bytes(),
-            parts.msh3,
-            parts.msh4,
-            parts.msh10,
-            parts.content_hash,
-            parts.map_version.as_bytes(),
-        ],
-    ))
+    let occasion = parts.occasion.to_be_bytes();
+    let all = [
+        parts.site.as_bytes(),
+        parts.flow.as_bytes(),
+        parts.destination.as_bytes(),
+        parts.msh3,
+        parts.msh4,
+        parts.msh10,
+        parts.content_hash,
+        parts.map_version.as_bytes(),
+        &occasion,
+    ];
+    // The first occasion adds nothing, so that most keys depend on the message alone.
+    let count = if parts.occasion == 0 { all.len() - 1 } else { all.len() };
+    DeliveryKey(derive("delivery", all.get(..count).unwrap_or(&all)))
 }
 
 /// Writes the `traceparent` of a delivery (W3C Trace Context level 1): one trace per effect, so every try of it is
@@ -70,6 +75,7 @@ mod tests {
         msh10: b"4711",
         content_hash: &[7; 32],
         map_version: "raw",
+        occasion: 0,
     };
 
     #[test]
@@ -89,6 +95,8 @@ mod tests {
             KeyParts { msh10: b"x", ..PARTS },
             KeyParts { content_hash: b"x", ..PARTS },
             KeyParts { map_version: "transport@1", ..PARTS },
+            KeyParts { occasion: 1, ..PARTS },
+            KeyParts { occasion: 2, ..PARTS },
             KeyParts { msh3: b"EHRWEST", msh4: b"", ..PARTS },
         ];
         let keys: std::collections::HashSet<_> =

@@ -178,6 +178,13 @@ impl Statement {
         self.orders = false;
     }
 
+    /// Leaves out orders that are none of the event's: beside its own order a job would seem to have two.
+    #[must_use]
+    pub fn without_orders(mut self) -> Self {
+        self.said.retain(|(key, _)| key.section == Section::Order || !ORDERS.contains(&key.segment.as_str()));
+        self
+    }
+
     /// Says this of a field of a common segment, in the recommended delimiters.
     pub fn say(&mut self, segment: &str, field: u16, value: &str) {
         self.forget(segment, field);
@@ -189,6 +196,9 @@ impl Statement {
 
 /// Places beyond a bound that are named.
 const BEYOND_SHOWN_MAX: usize = 10;
+
+/// What names an order and says what it is.
+const ORDERS: [&str; 3] = ["ORC", "TQ1", "OBR"];
 
 /// A value that deletes.
 const NULL: &str = "\"\"";

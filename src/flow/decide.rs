@@ -1,5 +1,9 @@
 //! The decision: a message as it was understood, and what the store knows, to everything that is to happen.
 
+use std::sync::Arc;
+
+use uuid::Uuid;
+
 use super::{
     Flows, Outcome,
     jobs::{self, By, Decided, JobRecord},
@@ -7,8 +11,6 @@ use super::{
     understand::refused,
     understood::{Fault, Route, RouteVerdict, Sequenced, Understood, acknowledgement_key, short_hash},
 };
-use uuid::Uuid;
-
 use crate::{
     hl7::{
         ack::{Condition, Mode},
@@ -16,7 +18,7 @@ use crate::{
     },
     ids::JournalId,
     job::{Finding, Severity},
-    mapping::{JobAsk, Told, Verb},
+    mapping::{JobAsk, Refusal, Told, Verb},
     settings::{AckAfter, Flow, Priority},
     units::Timestamp,
 };
@@ -119,6 +121,8 @@ pub struct Record {
     pub told: Vec<(usize, Vec<Told>)>,
     /// What was noticed about jobs, by the index of the flow.
     pub findings: Vec<(usize, Finding)>,
+    /// The flows whose maps refuse what is now known of a job, each with the tables that do not list a code.
+    pub refused: Vec<(usize, Vec<Arc<str>>)>,
 }
 
 /// How a sequence goes on.
@@ -323,6 +327,7 @@ fn routed(message: &Understood, facts: &Facts, flows: &Flows) -> Record {
         jobs: Vec::new(),
         told: Vec::new(),
         findings: Vec::new(),
+        refused: Vec::new(),
     };
     let mut known = facts.jobs.clone();
     for route in &message.routes {
@@ -390,6 +395,7 @@ fn quarantined(fault: Fault, detail: String) -> Record {
         jobs: Vec::new(),
         told: Vec::new(),
         findings: Vec::new(),
+        refused: Vec::new(),
     }
 }
 
@@ -409,11 +415,14 @@ fn ask(
     let mut records: Vec<JobRecord> = known.iter().filter(here).map(|job| job.record.clone()).collect();
     match jobs::follow(asks, &mut records, &desk) {
         Ok(decided) => take(decided, (flow, settings), known, record),
-        Err(refusal) => {
-            let route = Route { flow, verdict: refused(&refusal) };
-            follow(&route, flows.all(), record)
-        }
+        Err(refusal) => refuse(&refusal, flow, flows, record),
     }
+}
+
+/// Sets aside what a map refuses, and notes why for who counts.
+fn refuse(refusal: &Refusal, flow: usize, flows: &Flows, record: &mut Record) -> Outcome {
+    record.refused.push((flow, refusal.unmapped.iter().map(|code| Arc::clone(&code.table)).collect()));
+    follow(&Route { flow, verdict: refused(refusal) }, flows.all(), record)
 }
 
 /// Takes over what was decided about the jobs of a flow; where the message stands in it then.
@@ -464,11 +473,6 @@ fn job_key(visit: Uuid) -> u64 {
     short_hash(&[b"job", visit.as_bytes()])
 }
 
-/// The ordering key of a delivery that tells again what was told of jobs.
-pub fn ordering_key_of(asks: &[JobAsk]) -> u64 {
-    job_key(asks.first().and_then(|ask| ask.visit.or(ask.name)).unwrap_or_default())
-}
-
 /// What a person decided about something that was set aside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
@@ -478,36 +482,89 @@ pub enum Decision {
     Discard,
 }
 
-/// What a person's decision does: to the job that was set aside, or to the jobs that the message is about. Gives back
-/// what stands in the way, if something does.
+/// What a person's decision does: to the job that was set aside, or to the jobs that the message is about. A message that
+/// no flow had taken, so that it was set aside for none, is taken by all that take it now. Gives back what stands in the
+/// way, if something does.
 pub fn settle_aside(
     message: &Understood,
-    (flow, job): (usize, Option<Uuid>),
+    (flow, job): (Option<usize>, Option<Uuid>),
     decision: Decision,
     now: Timestamp,
     facts: &Facts,
     flows: &Flows,
 ) -> Result<Record, Aside> {
-    let mut record = Record { aside: Vec::new(), outcomes: Vec::new(), ..quarantined(Fault::Internal, String::new()) };
+    let mut record = empty();
     let mut known = facts.jobs.clone();
     let of = job.and_then(|job| known.iter().find(|known| known.record.id.0 == job).map(|known| known.record.clone()));
-    let outcome = match (of, flows.flow(flow), flows.desk(flow, message, By::Person, now)) {
-        (Some(of), Some(settings), Some(desk)) => match jobs::settle(&of, decision, &desk) {
-            Ok(decided) => take(decided, (flow, settings), &mut known, &mut record),
-            Err(refusal) => follow(&Route { flow, verdict: refused(&refusal) }, flows.all(), &mut record),
-        },
-        _ if decision == Decision::Discard => Outcome::Filtered,
-        _ => match message.routes.iter().find(|route| route.flow == flow) {
-            Some(Route { verdict: RouteVerdict::Jobs { asks }, .. }) => {
-                ask(message, (flow, asks), (By::Person, now), &mut known, flows, &mut record)
+    let desk = flow.and_then(|flow| Some((flow, flows.flow(flow)?, flows.desk(flow, message, By::Person, now)?)));
+    match (of, desk) {
+        (Some(of), Some((flow, settings, desk))) => {
+            let outcome = match jobs::settle(&of, decision, &desk) {
+                Ok(decided) => take(decided, (flow, settings), &mut known, &mut record),
+                Err(refusal) => refuse(&refusal, flow, flows, &mut record),
+            };
+            record.outcomes.push((Some(flow), outcome));
+        }
+        _ if decision == Decision::Discard => record.outcomes.push((flow, Outcome::Filtered)),
+        _ => {
+            for route in message.routes.iter().filter(|route| flow.is_none_or(|flow| flow == route.flow)) {
+                let outcome = match &route.verdict {
+                    RouteVerdict::Jobs { asks } => {
+                        ask(message, (route.flow, asks), (By::Person, now), &mut known, flows, &mut record)
+                    }
+                    _ => follow(route, flows.all(), &mut record),
+                };
+                record.outcomes.push((Some(route.flow), outcome));
             }
-            Some(route) => follow(route, flows.all(), &mut record),
-            None => Outcome::Filtered,
-        },
-    };
-    record.outcomes.push((Some(flow), outcome));
+            if record.outcomes.is_empty() {
+                record.outcomes.push((flow, Outcome::Filtered));
+            }
+        }
+    }
     match record.aside.pop() {
         Some(aside) => Err(aside),
         None => Ok(record),
     }
+}
+
+/// What is told where a person has the jobs of a delivered message told again: how they are now. The jobs themselves stay
+/// as they are. Gives back why there is nothing to tell.
+pub fn tell_again(
+    message: &Understood,
+    flow: usize,
+    now: Timestamp,
+    jobs: &[Known],
+    flows: &Flows,
+) -> Result<Record, Aside> {
+    let mut record = empty();
+    let aside = |reason, detail: &str| {
+        Err(Aside { flow: Some(flow), kind: AsideKind::Held, reason, detail: detail.to_owned(), job: None })
+    };
+    let (Some(settings), Some(desk)) = (flows.flow(flow), flows.desk(flow, message, By::Person, now)) else {
+        return aside(NOTHING_TO_TELL, "its flow makes no jobs any more");
+    };
+    let records: Vec<JobRecord> = jobs.iter().map(|known| known.record.clone()).collect();
+    let told = match jobs::tell_again(&records, &desk) {
+        Ok(told) => told,
+        Err(refusal) => return aside(refusal.reason().as_str(), &refusal.to_string()),
+    };
+    if told.is_empty() {
+        return aside(NOTHING_TO_TELL, "the jobs it told of have ended, or are not kept any more");
+    }
+    let of = told.first().and_then(|told| records.iter().find(|record| record.id.0 == told.job));
+    record.outbox.push(Draft {
+        flow,
+        destination: settings.to,
+        priority: settings.priority,
+        ordering_key: job_key(of.map(|of| of.visit().map_or(of.id.0, |visit| visit.0)).unwrap_or_default()),
+    });
+    record.told.push((flow, told));
+    Ok(record)
+}
+
+const NOTHING_TO_TELL: &str = "nothing-to-tell";
+
+/// A record in which nothing happens yet.
+fn empty() -> Record {
+    Record { aside: Vec::new(), outcomes: Vec::new(), ..quarantined(Fault::Internal, String::new()) }
 }

@@ -221,6 +221,24 @@ pub(super) fn settle(record: &JobRecord, decision: Decision, desk: &Desk<'_>) ->
     Ok(Decided { jobs: known, ..decided })
 }
 
+/// What is told again of jobs that were told of before: how each is now. Nothing of those that the platform has ended
+/// itself or was never told of.
+pub(super) fn tell_again(known: &[JobRecord], desk: &Desk<'_>) -> Result<Vec<Told>, Refusal> {
+    let now = |record: &JobRecord| {
+        let job = record.job.as_ref().filter(|job| job.is_known_there())?;
+        let tell = match job.state() {
+            State::Cancelled => Tell::Cancel,
+            state if state.is_terminal() => return None,
+            _ => Tell::Update,
+        };
+        let (verb, link, message) = (verb(tell, job), record.link.clone(), record.picture.message());
+        Some(Told { job: record.id.0, verb, is_known: true, link, message })
+    };
+    let told: Vec<Told> = known.iter().filter_map(now).collect();
+    desk.tell(&told, When::Now)?;
+    Ok(told)
+}
+
 struct Work<'a> {
     desk: &'a Desk<'a>,
     known: Vec<JobRecord>,

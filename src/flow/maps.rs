@@ -15,8 +15,9 @@ use std::{
 
 use super::{Flows, understand::unfolded};
 use crate::{
+    event::Picture,
     hl7::{Index, Text},
-    mapping::{self, Map, Refusal, Registry},
+    mapping::{self, JobAsk, Map, Prepared, Refusal, Registry, Told, Verb},
     settings::Mapping,
     units::Timestamp,
 };
@@ -60,6 +61,15 @@ impl InUse {
     pub(super) fn map(&self, flow: usize) -> Option<Arc<Map>> {
         self.read(|now| now.maps.get(flow).cloned().flatten())
     }
+}
+
+/// What stands for jobs that a message only changes, where it is translated again.
+#[derive(Clone, Copy, Debug)]
+pub enum Changes<'a> {
+    /// What was told of them when it came; nothing where it changed none.
+    Told(&'a [Told]),
+    /// The message alone.
+    Alone,
 }
 
 /// A name with a version: `transport@1`.
@@ -123,8 +133,8 @@ impl Flows {
         });
     }
 
-    /// What `map` makes of a message as it was stored; `None` where it is no HL7 message.
-    pub fn translated(
+    /// What `map` makes of a message by itself; `None` where it is no HL7 message.
+    pub(super) fn prepared(
         &self,
         map: &Map,
         link: Option<usize>,
@@ -137,5 +147,65 @@ impl Flows {
         let unfolded = unfolded(text.bytes(), &mut index).ok()?;
         let context = self.context(link, text.configured(), received_at, content_hash);
         Some(map.prepare(&index.message(&unfolded), &context))
+    }
+
+    /// What `map` would make of a message as it was stored, for who compares maps; `None` where it is no HL7 message.
+    ///
+    /// Of a map that makes jobs that is what it tells where the message is all that is known of its jobs; `changes` says what
+    /// stands for those that it only changes, of which it never says all.
+    pub fn translated(
+        &self,
+        map: &Map,
+        link: Option<usize>,
+        raw: &[u8],
+        (received_at, content_hash): (Timestamp, [u8; 32]),
+        changes: Changes<'_>,
+    ) -> Option<Result<mapping::Outcome, Refusal>> {
+        if !map.makes_jobs() {
+            return self.prepared(map, link, raw, received_at, content_hash);
+        }
+        let text = Text::of(raw, link.and_then(|link| self.charset(link)));
+        let mut index = Index::default();
+        let unfolded = unfolded(text.bytes(), &mut index).ok()?;
+        let context = self.context(link, text.configured(), received_at, content_hash);
+        let asks = match map.asks(&index.message(&unfolded), &context) {
+            Ok(asks) => asks,
+            Err(refusal) => return Some(Err(refusal)),
+        };
+        let alone = |ask: &JobAsk| !ask.verb.needs_a_job() || matches!(changes, Changes::Alone);
+        let mut tellings: Vec<Told> = asks.iter().filter(|ask| alone(ask)).map(|ask| self.alone(ask, link)).collect();
+        if let (Changes::Told(told), true) = (changes, asks.iter().any(|ask| ask.verb.needs_a_job())) {
+            tellings.extend_from_slice(told);
+        }
+        Some(self.tell_all(map, &tellings, (received_at, content_hash)))
+    }
+
+    /// What an ask tells where nothing else is known of its job.
+    fn alone(&self, ask: &JobAsk, link: Option<usize>) -> Told {
+        let mut picture = Picture::empty();
+        picture.take(&ask.statement, Timestamp(0));
+        let is_known = ask.verb.needs_a_job();
+        Told {
+            job: ask.name.or(ask.visit_name).unwrap_or_default(),
+            verb: if is_known { Verb::Change } else { ask.verb },
+            is_known,
+            link: link.and_then(|link| self.links.get(link)).cloned().unwrap_or_default(),
+            message: picture.message(),
+        }
+    }
+
+    fn tell_all(&self, map: &Map, told: &[Told], at: (Timestamp, [u8; 32])) -> Result<mapping::Outcome, Refusal> {
+        let (mut prepared, mut refusal) = (Prepared::default(), Refusal::default());
+        for told in told {
+            let link = self.links.iter().position(|link| *link == told.link);
+            map.tell(told, &self.context(link, None, at.0, at.1), &mut prepared).unwrap_or_else(|found| {
+                refusal.merge(found);
+            });
+        }
+        match (told.is_empty(), refusal.is_empty()) {
+            (true, _) => Ok(mapping::Outcome::NotApplicable),
+            (false, true) => Ok(mapping::Outcome::Send(prepared)),
+            (false, false) => Err(refusal),
+        }
     }
 }

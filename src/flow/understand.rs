@@ -42,7 +42,7 @@ pub struct Flows {
     utc: TimeZone,
     policy: Policy,
     /// Names.
-    links: Vec<String>,
+    pub(super) links: Vec<String>,
 }
 
 impl Flows {
@@ -167,7 +167,8 @@ impl Flows {
         &self.policy
     }
 
-    /// What `mapping` (`name@version`) makes of a stored message; `None` if the map is gone or refuses it.
+    /// What `mapping` (`name@version`) makes of a stored message by itself; `None` if the map is gone or refuses it. Of jobs
+    /// only deliveries are made so that were queued before jobs were kept.
     pub fn render(
         &self,
         mapping: &str,
@@ -176,7 +177,7 @@ impl Flows {
         received_at: Timestamp,
         content_hash: [u8; 32],
     ) -> Option<Vec<u8>> {
-        match self.translated(&*self.map(mapping)?, link, raw, received_at, content_hash)? {
+        match self.prepared(&*self.map(mapping)?, link, raw, received_at, content_hash)? {
             Ok(mapping::Outcome::Send(prepared)) => Some(prepared.render()),
             Ok(mapping::Outcome::NotApplicable) | Err(_) => None,
         }
@@ -334,20 +335,21 @@ impl Flows {
         let deliver = RouteVerdict::Deliver { ordering_key: ordering_key(message, understood.link) };
         let Some(map) = self.map_of(flow) else { return deliver };
         let context = self.context(Some(understood.link), encoding, understood.received_at, understood.content_hash);
+        let mut refuse = |refusal: &Refusal| {
+            unmapped.extend(refusal.unmapped.iter().map(|code| (flow, Arc::clone(&code.table))));
+            refused(refusal)
+        };
         if map.makes_jobs() {
             return match map.asks(message, &context) {
                 Ok(asks) if asks.is_empty() => RouteVerdict::NotApplicable,
                 Ok(asks) => RouteVerdict::Jobs { asks },
-                Err(refusal) => refused(&refusal),
+                Err(refusal) => refuse(&refusal),
             };
         }
         match map.prepare(message, &context) {
             Ok(mapping::Outcome::Send(_)) => deliver,
             Ok(mapping::Outcome::NotApplicable) => RouteVerdict::NotApplicable,
-            Err(refusal) => {
-                unmapped.extend(refusal.unmapped.iter().map(|code| (flow, Arc::clone(&code.table))));
-                refused(&refusal)
-            }
+            Err(refusal) => refuse(&refusal),
         }
     }
 }

@@ -185,6 +185,7 @@ pub(super) fn compile(text: &MapText, tables: &Tables, dialect: &Dialect, faults
     if !check_size(text, faults) {
         return None;
     }
+    check_triggers(text, faults);
     let mut compiler = Compiler { tables, dialect, faults, names: names(&text.resource) };
     let Some(used) = &text.tables else {
         compiler.faults.add(text.map.span(), "a map needs `tables`, or to include one that has them");
@@ -243,6 +244,18 @@ fn check_size(text: &MapText, faults: &mut Faults<'_>) -> bool {
         faults.add(beyond.span(), format!("a map has at most {} rows; this one has {count}", limits::MAP_ROWS_MAX));
     }
     faults.found.len() == noted
+}
+
+/// Jobs are decided by what is known of them and records are what a message says: a flow does the one or the other.
+fn check_triggers(text: &MapText, faults: &mut Faults<'_>) {
+    let Some(first) = text.trigger.first() else { return };
+    let other = text.trigger.iter().find(|trigger| trigger.by.makes_job() != first.by.makes_job());
+    if let Some(trigger) = other {
+        let span = trigger.on.first().map_or_else(|| text.map.span(), Word::span);
+        let fault = "a map either makes jobs (`by` is \"order\" or \"visit\") or makes none (\"message\", \"each-patient\", \
+                     \"each-order\"); this trigger does otherwise than the first one: put it in a map of its own";
+        faults.add(span, fault);
+    }
 }
 
 fn names(resources: &[ResourceText]) -> Vec<Arc<str>> {

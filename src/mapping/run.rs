@@ -138,10 +138,12 @@ impl<'r, 'm> Run<'r, 'm> {
             trace.decided();
         }
         match decided {
-            // Without its jobs it says nothing.
-            Some(verb) if verb == Verb::Ignore || verb.needs_a_job() => return Ok(Ran::NotApplicable),
             Some(verb) => self.verb = verb,
             None => return Err(self.refused()),
+        }
+        // Without its jobs it says nothing.
+        if self.verb == Verb::Ignore || self.verb.needs_a_job() {
+            return Ok(Ran::NotApplicable);
         }
         let makes_job = trigger.by.makes_job();
         let job = if makes_job { self.job_id(trigger.by) } else { Some(self.record_id()) };
@@ -238,7 +240,7 @@ impl<'r, 'm> Run<'r, 'm> {
             retired,
             occurred_at: occurred.and_then(|when| when.instant()),
             wanted_until: wanted_until.and_then(|when| when.instant()),
-            statement: Statement::of(&self.scope),
+            statement: Statement::of(&self.scope).without_orders(),
         }))
     }
 

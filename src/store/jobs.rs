@@ -3,12 +3,14 @@
 //! ```text
 //! job       (destination, id), visit, is_open, changed_at, record     the machine and its picture, as JSON
 //! job_key   (destination, key, id)         names of orders and visits, and identifiers of patients
-//! step      (outbox, ordinal), destination, job, journal, flow, verb, is_known, state, link, message
+//! step      (outbox, ordinal), destination, job, journal, flow, verb, is_known, state, occasion, link, message
 //! aside_job aside, job, outbox             what an entry for a person is about: a job, or steps that were not delivered
 //! ```
 //!
 //! Written inside the journal's transaction, so a job and what is told of it are never apart. A step's `state`: 0 waits,
-//! 1 was overtaken by a later one before anybody was told, 2 has left. Rows of ended jobs go with retention, but not
+//! 1 was overtaken by a later one before anybody was told, 2 has left; then `verb` and `is_known` are what was told in
+//! the end. `occasion` numbers what was told because of one message in one flow: 0 came of the message itself, the others
+//! of what people decided later. Rows of ended jobs go with retention, but not
 //! before a cancel that came first has served ([`KEPT_AT_LEAST`]).
 
 use std::time::Duration;
@@ -19,7 +21,7 @@ use uuid::Uuid;
 use super::rows::Names;
 use crate::{
     flow::{JobRecord, Known, RouteVerdict, Step, Understood},
-    ids::OutboxId,
+    ids::{JournalId, OutboxId},
     mapping::{Told, Verb},
     settings::Flow,
     units::{Timestamp, limits},
@@ -29,6 +31,24 @@ type Done<T> = Result<T, rusqlite::Error>;
 
 /// Rows of ended jobs are kept this long, whatever retention says: a cancel that came first is remembered for 72 hours.
 const KEPT_AT_LEAST: Duration = Duration::from_secs(96 * 3600);
+
+/// What a delivery told of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// The job.
+    pub job: Uuid,
+    /// What was told.
+    pub verb: Verb,
+    /// Whether the platform could know of it.
+    pub is_known: bool,
+}
+
+impl Said {
+    /// What a delivery tells, without what is known of the jobs.
+    pub fn all(told: &[Told]) -> Vec<Self> {
+        told.iter().map(|told| Self { job: told.job, verb: told.verb, is_known: told.is_known }).collect()
+    }
+}
 
 /// What became of a step; 0 is one that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,9 +164,13 @@ pub(super) fn tell(
     (destination, journal, flow): (i64, i64, i64),
     told: &[Told],
 ) -> Done<()> {
+    let occasion: i64 = connection
+        .prepare_cached("SELECT coalesce(max(occasion) + 1, 0) FROM step WHERE journal = ?1 AND flow = ?2")?
+        .query_row([journal, flow], |row| row.get(0))?;
     let mut insert = connection.prepare_cached(
-        "INSERT INTO step (outbox, ordinal, destination, job, journal, flow, verb, is_known, state, link, message)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10)",
+        "INSERT INTO step
+         (outbox, ordinal, destination, job, journal, flow, verb, is_known, state, occasion, link, message)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10, ?11)",
     )?;
     for (ordinal, told) in (0_i64..).zip(told) {
         insert.execute(params![
@@ -158,6 +182,7 @@ pub(super) fn tell(
             flow,
             told.verb.as_str(),
             told.is_known,
+            occasion,
             told.link,
             told.message
         ])?;
@@ -171,6 +196,24 @@ pub(super) fn told_of(connection: &Connection, outbox: OutboxId) -> Done<Vec<Uui
     let mut select = connection.prepare_cached("SELECT job FROM step WHERE outbox = ?1 ORDER BY ordinal")?;
     collect(&mut select.query([outbox.0])?, &mut ids)?;
     Ok(ids)
+}
+
+/// The jobs that were told of because of a message, in one flow.
+pub(super) fn told_because_of(connection: &Connection, journal: i64, flow: i64) -> Done<Vec<Uuid>> {
+    let mut ids = Vec::new();
+    let mut select =
+        connection.prepare_cached("SELECT job FROM step WHERE journal = ?1 AND flow = ?2 ORDER BY outbox, ordinal")?;
+    collect(&mut select.query([journal, flow])?, &mut ids)?;
+    Ok(ids)
+}
+
+/// Which telling of its message's jobs a delivery is.
+pub(super) fn occasion(connection: &Connection, outbox: OutboxId) -> Done<u32> {
+    let found = connection
+        .prepare_cached("SELECT occasion FROM step WHERE outbox = ?1 LIMIT 1")?
+        .query_row([outbox.0], |row| row.get(0))
+        .optional()?;
+    Ok(found.unwrap_or(0))
 }
 
 /// The last delivery to a destination that may have been attempted, as far as was noted before. Of those that wait now;
@@ -224,6 +267,17 @@ pub(super) fn ended(connection: &Connection, outbox: OutboxId, state: StepState)
     Ok(())
 }
 
+/// Notes that a delivery has left, and what it told in the end: of the others nobody was told.
+pub(super) fn left(connection: &Connection, outbox: OutboxId, said: &[Said]) -> Done<()> {
+    let mut update = connection
+        .prepare_cached("UPDATE step SET verb = ?3, is_known = ?4, state = ?5 WHERE outbox = ?1 AND job = ?2")?;
+    for said in said {
+        let (job, verb) = (said.job.as_bytes(), said.verb.as_str());
+        update.execute(params![outbox.0, job, verb, said.is_known, StepState::Left as i64])?;
+    }
+    ended(connection, outbox, if said.is_empty() { StepState::Left } else { StepState::Overtaken })
+}
+
 /// Notes what an entry for a person is about.
 pub(super) fn set_aside(connection: &Connection, aside: i64, job: Option<Uuid>, outbox: Option<OutboxId>) -> Done<()> {
     connection.prepare_cached("INSERT INTO aside_job (aside, job, outbox) VALUES (?1, ?2, ?3)")?.execute(params![
@@ -253,27 +307,16 @@ pub(super) fn job_of(connection: &Connection, aside: i64) -> Done<Option<Uuid>> 
     Ok(found.flatten().map(Uuid::from_bytes))
 }
 
-/// A delivery that is made again tells the same: `from` is the one that was not delivered, else the last of its
-/// message in its flow.
-pub(super) fn again(
-    connection: &Connection,
-    from: Option<OutboxId>,
-    (journal, flow): (i64, i64),
-    to: OutboxId,
-) -> Done<()> {
-    let last = || {
-        connection
-            .prepare_cached("SELECT max(outbox) FROM step WHERE journal = ?1 AND flow = ?2")?
-            .query_row([journal, flow], |row| row.get::<_, Option<i64>>(0))
-    };
-    let Some(from) = from.map_or_else(last, |from| Ok(Some(from.0)))? else { return Ok(()) };
+/// A delivery that is made again tells the same, under the same key, as the one that was not delivered.
+pub(super) fn again(connection: &Connection, from: OutboxId, to: OutboxId) -> Done<()> {
     connection
         .prepare_cached(
-            "INSERT INTO step (outbox, ordinal, destination, job, journal, flow, verb, is_known, state, link, message)
-             SELECT ?2, ordinal, destination, job, journal, flow, verb, is_known, 0, link, message FROM step
+            "INSERT INTO step
+             (outbox, ordinal, destination, job, journal, flow, verb, is_known, state, occasion, link, message)
+             SELECT ?2, ordinal, destination, job, journal, flow, verb, is_known, 0, occasion, link, message FROM step
              WHERE outbox = ?1",
         )?
-        .execute([from, to.0])?;
+        .execute([from.0, to.0])?;
     Ok(())
 }
 
@@ -283,27 +326,58 @@ pub(super) fn again(
 /// Those of SQLite.
 pub fn steps(connection: &Connection, outbox: OutboxId) -> Done<Vec<Step>> {
     let mut select = connection.prepare_cached(
-        "SELECT job, verb, is_known, message,
+        "SELECT job, verb, is_known, link, message,
                 EXISTS (SELECT 1 FROM step l WHERE l.destination = s.destination AND l.job = s.job AND l.outbox > s.outbox
                         AND l.state = 0),
                 EXISTS (SELECT 1 FROM step e WHERE e.destination = s.destination AND e.job = s.job AND e.outbox < s.outbox
                         AND e.state <> 1),
                 EXISTS (SELECT 1 FROM step e WHERE e.destination = s.destination AND e.job = s.job AND e.outbox < s.outbox
-                        AND e.state = 1), link
+                        AND e.state = 1)
          FROM step s WHERE outbox = ?1 ORDER BY ordinal",
     )?;
     let step = |row: &Row<'_>| {
-        let verb: String = row.get(1)?;
-        let told = Told {
-            job: uuid(row, 0)?,
-            verb: Verb::named(&verb).unwrap_or(Verb::Change),
-            is_known: row.get(2)?,
-            link: row.get(7)?,
-            message: row.get(3)?,
-        };
-        Ok(Step { told, is_overtaken: row.get(4)?, may_be_known: row.get(5)?, follows_untold: row.get(6)? })
+        let told = told(row)?;
+        Ok(Step { told, is_overtaken: row.get(5)?, may_be_known: row.get(6)?, follows_untold: row.get(7)? })
     };
     select.query_map([outbox.0], step)?.collect()
+}
+
+/// What a delivery that has left told of jobs; none for one that was not about jobs.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn said(connection: &Connection, outbox: OutboxId) -> Done<Vec<Told>> {
+    connection
+        .prepare_cached(
+            "SELECT job, verb, is_known, link, message FROM step WHERE outbox = ?1 AND state = 2 ORDER BY ordinal",
+        )?
+        .query_map([outbox.0], told)?
+        .collect()
+}
+
+/// What a message told of jobs when it came, in the first of its flows that did.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn told_by(connection: &Connection, journal: JournalId) -> Done<Vec<Told>> {
+    connection
+        .prepare_cached(
+            "SELECT job, verb, is_known, link, message FROM step
+             WHERE outbox = (SELECT min(outbox) FROM step WHERE journal = ?1 AND occasion = 0) ORDER BY ordinal",
+        )?
+        .query_map([journal.0], told)?
+        .collect()
+}
+
+fn told(row: &Row<'_>) -> Done<Told> {
+    let verb: String = row.get(1)?;
+    Ok(Told {
+        job: uuid(row, 0)?,
+        verb: Verb::named(&verb).unwrap_or(Verb::Change),
+        is_known: row.get(2)?,
+        link: row.get(3)?,
+        message: row.get(4)?,
+    })
 }
 
 /// Forgets what told of these messages.

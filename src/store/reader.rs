@@ -152,6 +152,8 @@ pub struct Due {
     pub mapping: String,
     /// What it tells of jobs.
     pub steps: Vec<Step>,
+    /// Which telling of its message's jobs it is; 0 for one that came of the message itself.
+    pub occasion: u32,
 }
 
 /// Reads what a delivery needs; `None` if it is no longer in the outbox.
@@ -168,8 +170,8 @@ pub fn due(connection: &Connection, destination: i64, id: OutboxId) -> Result<Op
         .query_row(params![destination, id.0], |row| Ok((waiting(row)?, row.get::<_, String>(6)?)))
         .optional()?;
     let Some((waiting, mapping)) = found else { return Ok(None) };
-    let steps = jobs::steps(connection, id)?;
-    Ok(message(connection, waiting.journal)?.map(|message| Due { waiting, message, mapping, steps }))
+    let (steps, occasion) = (jobs::steps(connection, id)?, jobs::occasion(connection, id)?);
+    Ok(message(connection, waiting.journal)?.map(|message| Due { waiting, message, mapping, steps, occasion }))
 }
 
 /// A message in the journal.

@@ -133,7 +133,8 @@ CREATE TABLE job_key (destination INTEGER NOT NULL, key BLOB NOT NULL, id BLOB N
 CREATE INDEX job_key_of ON job_key (destination, id);
 CREATE TABLE step (outbox INTEGER NOT NULL, ordinal INTEGER NOT NULL, destination INTEGER NOT NULL, job BLOB NOT NULL,
     journal INTEGER NOT NULL, flow INTEGER NOT NULL, verb TEXT NOT NULL, is_known INTEGER NOT NULL,
-    state INTEGER NOT NULL, link TEXT NOT NULL, message BLOB NOT NULL, PRIMARY KEY (outbox, ordinal)) WITHOUT ROWID, STRICT;
+    state INTEGER NOT NULL, occasion INTEGER NOT NULL, link TEXT NOT NULL, message BLOB NOT NULL,
+    PRIMARY KEY (outbox, ordinal)) WITHOUT ROWID, STRICT;
 CREATE INDEX step_job ON step (destination, job, outbox, state);
 CREATE INDEX step_journal ON step (journal);
 CREATE TABLE aside_job (aside INTEGER PRIMARY KEY, job BLOB, outbox INTEGER) STRICT;

@@ -177,6 +177,7 @@ fn settled(id: OutboxId, kind: SettlementKind) -> Settlement {
         status: Some(200),
         endpoint: 0,
         at: Timestamp(9000),
+        said: Vec::new(),
         kind,
     }
 }

@@ -16,7 +16,7 @@ use super::{
     Error,
     answers::{self, Ended, Waiters},
     audit::{Chain, Entry},
-    jobs::{self, StepState},
+    jobs::{self, Said, StepState},
     parts,
     promoted::{self, Changed, Promotion},
     receipts::{Receipts, forget},
@@ -48,6 +48,8 @@ pub struct Settlement {
     pub endpoint: usize,
     /// When it ended.
     pub at: Timestamp,
+    /// What it told of jobs in the end; empty for what tells of none.
+    pub said: Vec<Said>,
     /// How it ended.
     pub kind: SettlementKind,
 }
@@ -137,12 +139,32 @@ pub enum Order {
         /// Who orders it, and why.
         entry: Entry,
     },
-    /// Sends a delivered message again, with the same delivery key.
+    /// Sends a delivered message again, with the same delivery key; not one about jobs.
     Repeat {
         /// The message.
         journal: JournalId,
         /// The delivery to make.
         draft: Draft,
+        /// Who orders it, and why.
+        entry: Entry,
+    },
+    /// Tells of the jobs of a delivered message again, as they are now.
+    TellAgain {
+        /// The message.
+        journal: JournalId,
+        /// The same, as it is read.
+        message: Box<Understood>,
+        /// Index into the settings' flows.
+        flow: usize,
+        /// Who orders it, and why.
+        entry: Entry,
+    },
+    /// What came of that.
+    ToldAgain {
+        /// The message.
+        journal: JournalId,
+        /// What is to be told.
+        record: Box<Record>,
         /// Who orders it, and why.
         entry: Entry,
     },
@@ -339,6 +361,8 @@ pub(super) struct Deltas {
     pub(super) journal_rows: i64,
     /// What was noticed about jobs, by flow.
     pub(super) findings: BTreeMap<(usize, Finding), u64>,
+    /// The flows whose maps refused something, each with the tables that do not list a code of it.
+    pub(super) refused: Vec<(usize, Vec<Arc<str>>)>,
     /// Messages whose last delivery ended.
     pub(super) ended: Vec<Ended>,
     /// Messages of this batch, by their place in it, whose senders wait for the end of deliveries; `None` is not yet.
@@ -466,6 +490,7 @@ impl Deltas {
         for (flow, finding) in &record.findings {
             *self.findings.entry((*flow, *finding)).or_default() += 1;
         }
+        self.refused.extend(record.refused.iter().cloned());
         Ok(())
     }
 
@@ -571,7 +596,7 @@ impl Deltas {
                 }
             }
             SettlementKind::Delivered => {
-                jobs::ended(connection, settlement.id, StepState::Left)?;
+                jobs::left(connection, settlement.id, &settlement.said)?;
                 self.count_row(names, flow, Outcome::Delivered.as_str(), 1);
                 connection
                     .prepare_cached(
@@ -617,7 +642,7 @@ impl Deltas {
                     ])?;
                 let aside = connection.last_insert_rowid();
                 if jobs::has_steps(connection, settlement.id)? {
-                    jobs::ended(connection, settlement.id, StepState::Left)?;
+                    jobs::left(connection, settlement.id, &settlement.said)?;
                     jobs::set_aside(connection, aside, None, Some(settlement.id))?;
                 }
             }
@@ -708,7 +733,9 @@ impl Deltas {
                 let Some(draft) = taken.draft(names) else { return Ok(OrderOutcome::NotFound) };
                 self.count_row(names, taken.flow, taken.outcome, -1);
                 let id = self.requeue(connection, names, next_outbox, taken.journal, &draft, now)?;
-                jobs::again(connection, taken.outbox, (taken.journal.0, taken.flow), id)?;
+                if let Some(from) = taken.outbox {
+                    jobs::again(connection, from, id)?;
+                }
                 chain.append(connection, now, entry)?;
                 Ok(OrderOutcome::Done)
             }
@@ -747,10 +774,20 @@ impl Deltas {
             }
             Order::Repeat { journal, draft, entry } => {
                 self.count(Some(draft.flow), Outcome::Delivered.as_str(), -1);
-                let id = self.requeue(connection, names, next_outbox, *journal, draft, now)?;
-                jobs::again(connection, None, (journal.0, names.flow(Some(draft.flow))), id)?;
+                self.requeue(connection, names, next_outbox, *journal, draft, now)?;
                 chain.append(connection, now, entry)?;
                 Ok(OrderOutcome::Done)
+            }
+            // The writer decides before it carries out.
+            Order::TellAgain { .. } => Ok(OrderOutcome::NotFound),
+            Order::ToldAgain { journal, record, entry } => {
+                for draft in &record.outbox {
+                    self.count(Some(draft.flow), Outcome::Delivered.as_str(), -1);
+                    let id = self.requeue(connection, names, next_outbox, *journal, draft, now)?;
+                    tell(connection, names, (journal.0, id), draft, record)?;
+                }
+                chain.append(connection, now, entry)?;
+                Ok(OrderOutcome::Decided { queued: !record.outbox.is_empty() })
             }
         }
     }

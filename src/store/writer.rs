@@ -44,10 +44,11 @@ use super::{
 use crate::{
     flow::{
         Answer, Aside, Decision, Disposition, Facts, Fate, Flows, Original, Record, Understood, Verdict, decide,
-        poisoned, settle_aside,
+        poisoned, settle_aside, tell_again,
     },
     hl7::Index,
     ids::JournalId,
+    job::Finding,
     settings::{Flow, Priority, Settings},
     units::{ByteCount, Timestamp, limits},
 };
@@ -124,6 +125,22 @@ pub enum Notice<'a> {
         flow: usize,
         /// The map, as `transport@2`.
         mapping: &'a str,
+    },
+    /// A map refused something that was found out here: what is now known of a job, or a message that came in parts.
+    MapRefused {
+        /// Index into the settings' flows.
+        flow: usize,
+        /// The tables that do not list a code of it.
+        unmapped: &'a [Arc<str>],
+    },
+    /// Something was noticed about jobs.
+    JobNoticed {
+        /// Index into the settings' flows.
+        flow: usize,
+        /// What.
+        finding: Finding,
+        /// How often.
+        by: u64,
     },
     /// A map that a person put in use is not there any more: the one of the configuration is used.
     MapMissing {
@@ -612,6 +629,12 @@ impl Writer {
         for ((flow, outcome), by) in &deltas.tally {
             (self.tell)(Notice::Counted { flow: *flow, outcome, by: *by });
         }
+        for (flow, unmapped) in &deltas.refused {
+            (self.tell)(Notice::MapRefused { flow: *flow, unmapped });
+        }
+        for ((flow, finding), by) in &deltas.findings {
+            (self.tell)(Notice::JobNoticed { flow: *flow, finding: *finding, by: *by });
+        }
         for (link, message) in &deltas.reused {
             (self.tell)(Notice::ControlIdReused { link: *link, message: *message });
         }
@@ -630,6 +653,16 @@ impl Writer {
                 let decided = self.decide_aside(aside, &message, decision, now);
                 match decided.map_err(Error::database("read what is known of a job"))? {
                     Some(Ok(record)) => Order::Decided { aside, record: Box::new(record), entry },
+                    Some(Err(still)) => {
+                        return Ok(OrderOutcome::Still { reason: still.reason, detail: still.detail });
+                    }
+                    None => return Ok(OrderOutcome::NotFound),
+                }
+            }
+            Order::TellAgain { journal, message, flow, entry } => {
+                let decided = self.decide_again(journal, &message, flow, now);
+                match decided.map_err(Error::database("read what is known of a job"))? {
+                    Some(Ok(record)) => Order::ToldAgain { journal, record: Box::new(record), entry },
                     Some(Err(still)) => {
                         return Ok(OrderOutcome::Still { reason: still.reason, detail: still.detail });
                     }
@@ -700,16 +733,39 @@ impl Writer {
             .prepare_cached("SELECT flow FROM aside WHERE id = ?1")?
             .query_row([aside], |row| row.get::<_, i64>(0))
             .optional()?;
-        let Some(flow) = row.and_then(|row| self.names.flow_index(row)) else { return Ok(None) };
+        let Some(row) = row else { return Ok(None) };
+        let flow = self.names.flow_index(row);
+        if flow.is_none() && row != self.names.unrouted {
+            return Ok(None);
+        }
         let mut facts = self.facts(message)?;
         let job = jobs::job_of(connection, aside)?;
-        if let (Some(job), Some(to)) = (job, self.flows.get(flow).map(|flow| flow.to))
+        let to = flow.and_then(|flow| self.flows.get(flow)).map(|flow| flow.to);
+        if let (Some(job), Some(to)) = (job, to)
             && !facts.jobs.iter().any(|known| known.destination == to && known.record.id.0 == job)
         {
             let row = self.names.destinations.get(to).copied().unwrap_or(0);
             facts.jobs.extend(jobs::read(connection, row, to, job)?);
         }
         Ok(self.decide(|flows| settle_aside(message, (flow, job), decision, now, &facts, flows)))
+    }
+
+    /// What is told where a person has the jobs of a message told again; `None` if that panicked.
+    fn decide_again(
+        &mut self,
+        journal: JournalId,
+        message: &Understood,
+        flow: usize,
+        now: Timestamp,
+    ) -> Result<Option<Result<Record, Aside>>, rusqlite::Error> {
+        let connection = &self.opened.connection;
+        let to = self.flows.get(flow).map_or(0, |flow| flow.to);
+        let row = self.names.destinations.get(to).copied().unwrap_or(0);
+        let mut known = Vec::new();
+        for job in jobs::told_because_of(connection, journal.0, self.names.flow(Some(flow)))? {
+            known.extend(jobs::read(connection, row, to, job)?);
+        }
+        Ok(self.decide(|flows| tell_again(message, flow, now, &known, flows)))
     }
 
     /// Writes a run of the duplicate index; a failure only means that it is tried again after the next commit.

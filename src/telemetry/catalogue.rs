@@ -180,6 +180,8 @@ catalogue! {
         "Unix time by which the mapping must be reviewed.";
     terminology_unmapped_codes_total: IntCounterVec = "gurney_terminology_unmapped_codes_total", ["table"],
         "Codes that were looked up in a code table, must be listed and are not.";
+    job_findings_total: IntCounterVec = "gurney_job_findings_total", ["finding"],
+        "What was noticed about jobs when messages were decided.";
 }
 
 impl Catalogue {

@@ -258,6 +258,73 @@ labels! {
         /// Not reached.
         Unreachable = "unreachable",
     }
+
+    /// What was noticed about a job.
+    JobFinding {
+        /// It was said before.
+        Duplicate = "duplicate",
+        /// It is older than what is known.
+        OlderThanKnown = "older-than-known",
+        /// A unit says less than it said before.
+        Backwards = "backwards",
+        /// States were skipped.
+        Gap = "gap",
+        /// It happened later than now.
+        ClockAhead = "clock-ahead",
+        /// A cancel of something nobody knows.
+        CancelOfUnknown = "cancel-of-unknown",
+        /// Wanted after its cancel had come.
+        Tombstone = "tombstone",
+        /// A change of something nobody had asked for.
+        ChangeOfUnknown = "change-of-unknown",
+        /// Asked for again after its end.
+        AfterEnd = "after-end",
+        /// Reported after its end.
+        ReportAfterEnd = "report-after-end",
+        /// It ended otherwise than was known.
+        EndCorrected = "end-corrected",
+        /// The patient is on board.
+        CancelTooLate = "cancel-too-late",
+        /// A cancel and a wish contradict each other.
+        CancelInDoubt = "cancel-in-doubt",
+        /// Nobody confirmed the cancel in time.
+        CancelUnanswered = "cancel-unanswered",
+        /// A crew moves for a job that was cancelled.
+        MovingAlthoughCancelled = "moving-although-cancelled",
+        /// A crew moves for a job that is on hold or only planned.
+        MovingAlthoughHeld = "moving-although-held",
+        /// The last unit was taken off.
+        NobodyComing = "nobody-coming",
+        /// It was rejected, expired or failed.
+        JobLost = "job-lost",
+        /// Nothing was heard for too long.
+        Silent = "silent",
+        /// What it waits for will not come.
+        AwaitedEnded = "awaited-ended",
+        /// Whose job it is must be decided.
+        IdentitySplit = "identity-split",
+        /// A new job follows one that had ended.
+        Reopened = "reopened",
+        /// Too old to be sent by itself.
+        Stale = "stale",
+    }
+
+    /// How much a finding about a job matters.
+    Gravity {
+        /// It is counted.
+        Note = "note",
+        /// A person should look at it today.
+        Warn = "warn",
+        /// A person has to act now.
+        Critical = "critical",
+    }
+}
+
+impl JobFinding {
+    /// The value whose text is `text`, as `job::Finding::as_str` gives it.
+    pub fn of(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|finding| finding.text() == text)
+    }
 }
 
 impl AttemptResult {
@@ -290,7 +357,7 @@ mod tests {
     fn check<L: Label>() {
         for (place, label) in L::ALL.iter().enumerate() {
             assert_eq!(label.place(), place, "{}", label.text());
-            assert!(label.text().bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_'));
+            assert!(label.text().bytes().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-')));
         }
     }
 
@@ -310,6 +377,8 @@ mod tests {
         check::<StoreLevel>();
         check::<AttemptResult>();
         check::<ExchangeFault>();
+        check::<JobFinding>();
+        check::<Gravity>();
         check::<Priority>();
     }
 }

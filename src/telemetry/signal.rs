@@ -14,7 +14,8 @@ use tracing::{error, info, warn};
 use super::{
     DestinationMeter, FlowMeter, LinkMeter, StoreMeter, Telemetry,
     labels::{
-        BatchFault, Ending, ExchangeFault, FrameFault, Label, LineError, Loss, Refusal, StoreLevel, StoreOperation,
+        BatchFault, Ending, ExchangeFault, FrameFault, Gravity, JobFinding, Label, LineError, Loss, Refusal,
+        StoreLevel, StoreOperation,
     },
     meters::unix_seconds,
 };
@@ -89,6 +90,17 @@ pub enum Signal<'a> {
         flow: &'a str,
         /// The map.
         mapping: &'a str,
+    },
+    /// Something was noticed about jobs.
+    JobNoticed {
+        /// The flow.
+        flow: &'a str,
+        /// What.
+        finding: JobFinding,
+        /// How much it matters.
+        gravity: Gravity,
+        /// How often, in one transaction.
+        by: u64,
     },
 }
 
@@ -328,6 +340,16 @@ impl Telemetry {
             Signal::MapInUse { flow, mapping } => info!(flow, mapping, "map in use"),
             Signal::MapMissing { flow, mapping } => {
                 error!(flow, mapping, "the map that was put in use is not installed, the configured one is used");
+            }
+            Signal::JobNoticed { flow, finding, gravity, by } => {
+                let counter = self.families.job_findings_total.with_label_values(&[finding.text()]);
+                counter.inc_by(by);
+                let (count, finding) = (counter.get(), finding.text());
+                match gravity {
+                    Gravity::Critical => error!(flow, finding, count, "a person has to decide about a job"),
+                    Gravity::Warn if worth_a_line(count) => warn!(flow, finding, count, "odd about a job"),
+                    Gravity::Warn | Gravity::Note => {}
+                }
             }
         }
     }

@@ -155,6 +155,14 @@ fn maps_that_name_what_is_not_there_are_refused() {
     ] {
         refused(line, &with_line(begins, line), expected);
     }
+    // Where the trigger stands that does otherwise than the first one.
+    let visit = "on   = [\"ADT^A16\"]\nby   = \"visit\"";
+    for by in ["message", "each-patient", "each-order"] {
+        let mixed = version(2).replacen(visit, &visit.replace("visit", by), 1);
+        let fault = refused("mixed triggers", &mixed, "a map either makes jobs");
+        let line = mixed.lines().position(|line| line.starts_with("on   = [\"ADT^A16\"]")).unwrap() + 1;
+        assert_eq!((fault.line, faults(&mixed).len()), (line, 1), "{fault}");
+    }
     let row = |keys: &str| with_rows(&format!("\n  [[resource.row]]\n  {keys}\n  why = \"x\"\n"));
     for (keys, expected) in [
         ("to = \"\"\n  value = \"en\"", "expected elements such as"),

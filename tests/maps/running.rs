@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::site::{Daemon, Platform, Site, order, until, version};
+use crate::site::{Daemon, Platform, Site, order, until, version, visit};
 
 /// The version of the map that made a Bundle.
 fn made_by(body: &str) -> String {
@@ -24,7 +24,8 @@ fn promotes_and_rolls_back_at_once_and_keeps_what_was_decided() {
 
     // A version that comes to the folder while the box runs.
     let unknown = site.tell(&[&["map", "promote", "transport@2"], &why("x")[..]].concat()).with_code(2);
-    assert!(unknown.err.contains("there is no map \"transport@2\"; there are: transport@1"), "{}", unknown.err);
+    assert!(unknown.err.contains("there is no map \"transport@2\"; there are: "), "{}", unknown.err);
+    assert!(["adt@1", "transport@1"].iter().all(|map| unknown.err.contains(map)), "{}", unknown.err);
     site.write("maps/transport@2.toml", &version(2));
     // What waits was decided with version 1 and stays with it.
     platform.answer(503);
@@ -93,7 +94,7 @@ fn promotes_and_rolls_back_at_once_and_keeps_what_was_decided() {
     site.configure(&platform.url, "transport@3");
     assert_eq!(daemon.stop(), Some(0));
     let daemon = Daemon::start(&site);
-    let row = &site.tell(&["map", "list", "--json"]).with_code(0).json()["maps"][2];
+    let row = site.map("transport@3");
     assert_eq!(
         (&row["map"], &row["in_use_by"][0], &row["configured_by"][0]),
         (&"transport@3".into(), &"rides".into(), &"rides".into())
@@ -101,7 +102,7 @@ fn promotes_and_rolls_back_at_once_and_keeps_what_was_decided() {
     site.configure(&platform.url, "transport@1");
     assert_eq!(daemon.stop(), Some(0));
     let daemon = Daemon::start(&site);
-    let row = &site.tell(&["map", "list", "--json"]).with_code(0).json()["maps"][0];
+    let row = site.map("transport@1");
     assert_eq!(row["in_use_by"][0], "rides", "the promotion was forgotten when the configuration changed");
     assert_eq!(daemon.stop(), Some(0));
 }
@@ -124,7 +125,7 @@ fn goes_on_with_the_configured_map_when_the_promoted_one_is_gone() {
     assert_eq!(daemon.stop(), Some(0));
     site.write("maps/transport@2.toml", &version(2));
     let daemon = Daemon::start(&site);
-    assert_eq!(site.tell(&["map", "list", "--json"]).json()["maps"][1]["in_use_by"][0], "rides", "it is there again");
+    assert_eq!(site.map("transport@2")["in_use_by"][0], "rides", "it is there again");
     site.write("maps/transport@2.toml", &version(2).replacen("a test", "another test", 1));
     site.write("maps/transport@3.toml", &version(3));
     let changed = site.tell(&[&["map", "promote", "transport@3"], &why("x")[..]].concat()).with_code(1);
@@ -175,6 +176,8 @@ fn counts_unmapped_codes_and_releases_what_a_mended_table_takes() {
     assert_eq!(counted.as_deref(), Some("5"));
     assert_eq!(site.metric("gurney_mapping_unmapped_codes_total{mapping=\"transport\"}").as_deref(), Some("5"));
 
+    assert_eq!(site.metric("gurney_message_errors_total{flow=\"rides\",stage=\"map\"}").as_deref(), Some("5"));
+
     let unmapped = site.tell(&["map", "unmapped", "--json"]).with_code(1).without_patient_data().json();
     assert_eq!((&unmapped["waiting"], &unmapped["mended"]), (&5.into(), &0.into()));
     let rows = unmapped["codes"].as_array().unwrap();
@@ -200,7 +203,7 @@ fn counts_unmapped_codes_and_releases_what_a_mended_table_takes() {
     let unmapped = site.tell(&["map", "unmapped", "--json"]).with_code(1).json();
     assert_eq!((&unmapped["waiting"], &unmapped["mended"]), (&3.into(), &2.into()), "{unmapped}");
     let released = site.tell(&["held", "release", "1", "2", "--yes", "--reason", "table mended"]).with_code(0);
-    assert!(released.out.contains("queued for platform, by transport@2"), "{}", released.out);
+    assert!(released.out.contains("decided; the platform is told"), "{}", released.out);
     site.flow(|row| row["delivered"] == 2 && row["quarantined"] == 3 && row["lost"] == 0);
     assert!(platform.bodies().iter().all(|body| made_by(body) == "transport@2"));
     let receipt = site.tell(&["messages", "show", "1", "--json"]).json();
@@ -223,7 +226,8 @@ fn compares_maps_over_stored_messages_and_draws_the_same_sample_again() {
     let mut messages: Vec<String> =
         (1..=30).map(|at| order(&format!("M{at}"), &format!("P{at}"), "WHEELCHAIR")).collect();
     messages.push(order("M31", "P31", "SEDAN-CHAIR"));
-    messages.push(order("M32", "P32", "WHEELCHAIR").replace("ORM^O01^ORM_O01", "ADT^A08"));
+    // Nothing new about the visit: known already.
+    messages.push(visit("M32", "A08", "3W^12^B^GH", "V8801"));
     site.send(&messages).with_code(0);
     site.flow(|row| row["delivered"] == 30 && row["filtered"] == 1);
 
@@ -290,5 +294,123 @@ fn compares_maps_over_stored_messages_and_draws_the_same_sample_again() {
     site.tell(&["map", "audit", "transport@7"]).with_code(2);
     let empty = site.tell(&["map", "audit", "transport@2", "--json"]).with_code(0).json();
     assert_eq!((&empty["passed"], drawn(&empty).len()), (&0.into(), 0));
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+/// All values of a Bundle's entries.
+fn values(value: &Value, into: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => members.values().for_each(|value| values(value, into)),
+        Value::Array(items) => items.iter().for_each(|value| values(value, into)),
+        Value::String(text) => into.push(text.clone()),
+        other => into.push(other.to_string()),
+    }
+}
+
+#[test]
+fn shows_what_was_delivered_of_jobs_and_tells_them_again_as_they_are_now() {
+    let platform = Platform::start(200);
+    let site = Site::new(&platform.url);
+    site.write("maps/transport@2.toml", &version(2));
+    let daemon = Daemon::start(&site);
+    site.send(&[order("M1", "P1", "WHEELCHAIR")]).with_code(0);
+    site.flow(|row| row["delivered"] == 1);
+    site.send(&[visit("M2", "A02", "5E^02^A^GH", "V8801")]).with_code(0);
+    site.flow(|row| row["delivered"] == 2);
+
+    // The move alone holds no order; what was delivered for it does.
+    let reveal = [&["map", "audit", "transport@1", "--json", "--reveal"], &why("monthly check")[..]].concat();
+    let spots = site.tell(&reveal).with_code(0).json();
+    let spots = spots["deliveries"].as_array().unwrap();
+    assert_eq!(spots.len(), 2);
+    for (spot, body) in spots.iter().zip(platform.bodies()) {
+        let body: Value = serde_json::from_str(&body).unwrap();
+        let mut sent = Vec::new();
+        values(&body["entry"], &mut sent);
+        let shown = spot["target"].as_array().unwrap().iter().map(|row| row["value"].as_str().unwrap());
+        let mut missing: Vec<&str> = shown.filter(|shown| !sent.iter().any(|sent| sent == shown)).collect();
+        missing.dedup();
+        assert!(missing.is_empty() && spot["note"].is_null(), "{missing:?} {spot:#}");
+        assert!(spot["target"].as_array().unwrap().len() > 30, "{spot:#}");
+    }
+    let moved = site.tell(&["map", "audit", "transport@1", "--sample", "9"]).with_code(0).without_patient_data();
+    assert!(moved.out.contains("message 2 (ADT^A02)"), "{}", moved.out);
+    let diff = ["map", "diff", "transport@1", "transport@2", "--last", "1"];
+    let diff = site.tell(&diff).with_code(0).without_patient_data();
+    assert!(diff.out.contains("message 2 (ADT^A02): ") && diff.out.contains("Provenance.language"), "{}", diff.out);
+    let file = site.write("move.hl7", &visit("M2", "A02", "5E^02^A^GH", "V8801"));
+    let explained = site.tell(&["map", "explain", "transport@1", &file]).with_code(0);
+    assert!(explained.out.starts_with("order 1: update, by the trigger"), "{}", explained.out);
+    assert!(explained.out.contains("changes jobs that are there already"), "{}", explained.out);
+
+    // What the order told when it came is past: the patient has moved.
+    let resend = [&["messages", "resend", "1", "--yes"], &why("platform restored a backup")[..]].concat();
+    let again = site.tell(&resend).with_code(0);
+    assert!(again.out.contains("its jobs in rides are told again as they are now"), "{}", again.out);
+    site.flow(|row| row["delivered"] == 2 && row["waiting"] == 0 && row["received"] == 2);
+    let bodies = until("the repeat", || Some(platform.bodies()).filter(|bodies| bodies.len() == 3));
+    let keys = platform.keys();
+    assert!(!bodies[0].contains("5E") && bodies[1].contains("5E") && bodies[2].contains("5E"), "{}", bodies[2]);
+    assert!(keys[2] != keys[0] && keys[2] != keys[1], "the platform would drop it: {keys:?}");
+
+    // A ride that was called off is never asked for again.
+    site.send(&[order("M3", "P1", "WHEELCHAIR").replace("ORC|NW", "ORC|CA")]).with_code(0);
+    site.flow(|row| row["delivered"] == 3);
+    site.tell(&resend).with_code(0);
+    let bodies = until("the second repeat", || Some(platform.bodies()).filter(|bodies| bodies.len() == 5));
+    let status = |body: &str| {
+        let bundle: Value = serde_json::from_str(body).unwrap();
+        let resources = bundle["entry"].as_array().unwrap().iter().map(|entry| &entry["resource"]);
+        let task = resources.clone().find(|resource| resource["resourceType"] == "Task").unwrap();
+        task["status"].as_str().unwrap().to_owned()
+    };
+    assert_eq!((status(&bodies[0]).as_str(), status(&bodies[4]).as_str()), ("requested", "cancelled"));
+    let mut keys = platform.keys();
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys.len(), 5, "each of them was another effect");
+    site.flow(|row| row["delivered"] == 3 && row["lost"] == 0);
+
+    // What is noticed about jobs is counted, and said where a person should know of it.
+    let noticed = |finding: &str| site.metric(&format!("gurney_job_findings_total{{finding=\"{finding}\"}}"));
+    assert_eq!((noticed("cancel-of-unknown").as_deref(), noticed("tombstone").as_deref()), (Some("0"), Some("0")));
+    site.send(&[order("M4", "P9", "WHEELCHAIR").replace("ORC|NW", "ORC|CA")]).with_code(0);
+    site.send(&[order("M5", "P9", "WHEELCHAIR")]).with_code(0);
+    site.flow(|row| row["received"] == 5 && row["delivered"] == 3);
+    assert_eq!((noticed("cancel-of-unknown").as_deref(), noticed("tombstone").as_deref()), (Some("1"), Some("1")));
+    let log = daemon.log();
+    assert!(log.contains("\"tombstone\"") && !log.contains("\"cancel-of-unknown\""), "{log}");
+    assert!(crate::site::SECRETS.iter().all(|secret| !log.contains(secret)), "patient data in the log");
+    let untold = [&["messages", "resend", "5", "--yes"], &why("x")[..]].concat();
+    assert!(site.tell(&untold).with_code(1).out.contains("NOT DONE"), "nothing was ever told of it");
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+#[test]
+fn what_a_person_decides_has_a_delivery_key_of_its_own() {
+    let platform = Platform::start(200);
+    let site = Site::new(&platform.url);
+    let daemon = Daemon::start(&site);
+    let other = |text: String| text.replace("4711990^", "4711991^").replace("V8801", "V8802");
+    site.send(&[order("M1", "P1", "WHEELCHAIR"), other(order("M2", "P2", "STRETCHER"))]).with_code(0);
+    site.flow(|row| row["delivered"] == 2);
+    let merge = visit("M3", "A40", "3W^12^B^GH", "V8801") + "MRG|4711991^^^GH^MR\r";
+    site.send(&[merge]).with_code(0);
+    site.flow(|row| row["delivered"] == 3 && row["held"] == 1);
+    assert_eq!(site.metric("gurney_message_errors_total{flow=\"rides\",stage=\"map\"}").as_deref(), Some("0"));
+
+    let held = site.tell(&["held", "list", "--json"]).json();
+    let entry = &held["entries"][0];
+    assert_eq!((&entry["reason"], &entry["message"]), (&"merged-jobs".into(), &3.into()), "{held}");
+    let id = entry["id"].to_string();
+    let told = site.tell(&[&["held", "discard", &id, "--yes"], &why("one ride is enough")[..]].concat()).with_code(0);
+    assert!(told.out.contains("decided; the platform is told"), "{}", told.out);
+    let bodies = until("the cancel", || Some(platform.bodies()).filter(|bodies| bodies.len() == 4));
+    assert!(bodies[3].contains("\"cancelled\""), "{}", bodies[3]);
+    let mut keys = platform.keys();
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys.len(), 4, "the cancel of a person bears the key of what the merge told: the platform drops it");
+    site.flow(|row| row["waiting"] == 0 && row["lost"] == 0);
     assert_eq!(daemon.stop(), Some(0));
 }

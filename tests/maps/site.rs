@@ -52,6 +52,15 @@ pub(crate) fn order(control: &str, order: &str, mode: &str) -> String {
     )
 }
 
+/// An event of the visit `visit` of the same patient, in the bed `bed`.
+pub(crate) fn visit(control: &str, trigger: &str, bed: &str, visit: &str) -> String {
+    format!(
+        "MSH|^~\\&|EHR|GH|GURNEY|GH|{ORDERED}||ADT^{trigger}|{control}|P|2.5.1\r\
+         PID|1||4711990^^^GH^MR||ZZTESTFAU^Margarethe||19470311|F\r\
+         PV1|1|I|{bed}||||||||||||||||{visit}^^^GH^VN\r"
+    )
+}
+
 /// Asks `look` until it has something to say, or the deadline has passed.
 pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
@@ -69,6 +78,7 @@ pub(crate) struct Platform {
     pub(crate) url: String,
     status: Arc<AtomicU16>,
     bodies: Arc<Mutex<Vec<String>>>,
+    keys: Arc<Mutex<Vec<String>>>,
 }
 
 impl Platform {
@@ -78,12 +88,14 @@ impl Platform {
             url: format!("http://{}/fhir", listener.local_addr().unwrap()),
             status: Arc::new(AtomicU16::new(status)),
             bodies: Arc::default(),
+            keys: Arc::default(),
         };
-        let (status, bodies) = (Arc::clone(&platform.status), Arc::clone(&platform.bodies));
+        let status = Arc::clone(&platform.status);
+        let (bodies, keys) = (Arc::clone(&platform.bodies), Arc::clone(&platform.keys));
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let (status, bodies) = (Arc::clone(&status), Arc::clone(&bodies));
-                thread::spawn(move || serve(stream.unwrap(), &status, &bodies));
+                let (status, bodies, keys) = (Arc::clone(&status), Arc::clone(&bodies), Arc::clone(&keys));
+                thread::spawn(move || serve(stream.unwrap(), &status, &bodies, &keys));
             }
         });
         platform
@@ -97,12 +109,17 @@ impl Platform {
     pub(crate) fn bodies(&self) -> Vec<String> {
         self.bodies.lock().unwrap().clone()
     }
+
+    /// The delivery keys of those.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        self.keys.lock().unwrap().clone()
+    }
 }
 
-fn serve(stream: TcpStream, status: &AtomicU16, bodies: &Mutex<Vec<String>>) {
+fn serve(stream: TcpStream, status: &AtomicU16, bodies: &Mutex<Vec<String>>, keys: &Mutex<Vec<String>>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     loop {
-        let mut length = 0;
+        let (mut length, mut key) = (0, String::new());
         loop {
             let mut line = String::new();
             if reader.read_line(&mut line).unwrap_or(0) == 0 {
@@ -112,6 +129,9 @@ fn serve(stream: TcpStream, status: &AtomicU16, bodies: &Mutex<Vec<String>>) {
             if line.is_empty() {
                 break;
             }
+            if let Some(value) = line.strip_prefix("idempotency-key:") {
+                value.trim().clone_into(&mut key);
+            }
             if let Some(value) = line.strip_prefix("content-length:") {
                 length = value.trim().parse().unwrap();
             }
@@ -120,6 +140,8 @@ fn serve(stream: TcpStream, status: &AtomicU16, bodies: &Mutex<Vec<String>>) {
         reader.read_exact(&mut body).unwrap();
         let status = status.load(Ordering::SeqCst);
         if (200..300).contains(&status) {
+            // In this order: who sees a body finds its key.
+            keys.lock().unwrap().push(key);
             bodies.lock().unwrap().push(String::from_utf8(body).unwrap());
         }
         let mut writer = &stream;
@@ -246,8 +268,7 @@ listen    = "127.0.0.1:0"
     /// Writes messages to a file and sends it, as ordered just now: orders of another day would wait for a person.
     pub(crate) fn send(&self, messages: &[String]) -> Told {
         let now = jiff::Timestamp::now().strftime("%Y%m%d%H%M%S+0000").to_string();
-        let file =
-            self.write("messages.hl7", &messages.concat().replace(&format!("{ORDERED}||ORM"), &format!("{now}||ORM")));
+        let file = self.write("messages.hl7", &messages.concat().replace(&format!("{ORDERED}||"), &format!("{now}||")));
         self.tell(&["send", &file, "--to", "ehr"])
     }
 
@@ -269,6 +290,13 @@ listen    = "127.0.0.1:0"
     pub(crate) fn flow(&self, wanted: impl Fn(&Value) -> bool) -> Value {
         let of = |flows: &Value| flows["flows"].as_array().unwrap().iter().find(|row| row["flow"] == "rides").cloned();
         of(&self.until(&["flows"], |flows| of(flows).is_some_and(|row| wanted(&row)))).unwrap()
+    }
+
+    /// A map's row in the listing of maps.
+    pub(crate) fn map(&self, name: &str) -> Value {
+        let list = self.tell(&["map", "list", "--json"]).with_code(0).json();
+        let rows = list["maps"].as_array().unwrap();
+        rows.iter().find(|row| row["map"] == name).unwrap_or_else(|| panic!("no {name} in {list:#}")).clone()
     }
 
     /// The value of a metric's line.

@@ -52,6 +52,7 @@ pub(super) fn build(plan: &Plan, due: &Due, told: &[Told]) -> Result<Delivery, E
         msh10: &[named.control_id, part(|message| message.control_id().to_vec())].concat(),
         content_hash: &due.message.content_hash,
         map_version: &due.mapping,
+        occasion: due.occasion,
     });
     let (content, content_type, body) = if due.mapping == RAW {
         let content = match source {
@@ -92,7 +93,10 @@ pub(super) fn build(plan: &Plan, due: &Due, told: &[Told]) -> Result<Delivery, E
         ("x-gurney-flow", flow.name.to_string()),
         ("traceparent", traceparent(key)),
     ];
-    let name = format!("{}-{}", flow.name, due.message.id);
+    let name = match due.occasion {
+        0 => format!("{}-{}", flow.name, due.message.id),
+        occasion => format!("{}-{}-{occasion}", flow.name, due.message.id),
+    };
     Ok(Delivery { name, key: key.to_string(), content, headers, body })
 }
 

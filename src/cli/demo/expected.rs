@@ -107,6 +107,7 @@ fn key(route: Route, message: &[u8]) -> String {
         msh10: part(10),
         content_hash: &content_hash,
         map_version: route.mapping,
+        occasion: 0,
     })
     .to_string()
 }

@@ -13,6 +13,9 @@ use crate::{
 /// What stands below the help.
 pub(super) const HELP: &str = "\
 Without files and without --last, the samples of both maps are compared. Values are masked unless they stand in a table or map.
+Of maps that make jobs it compares what each tells of a job of which the message says all that is known; of messages that only
+change jobs (an ADT^A02), with --last, what each tells of the jobs as the box knew them when it told of them. What would have
+come of other decisions on the way (a job opened, held or called off by one of the versions only) it does not say.
 Exit 0 whether or not there are differences: they are what you asked for.
 Examples: gurney map diff transport@1 transport@2 --last 1000
           gurney map diff transport@1 transport@2 orders.hl7 --json";

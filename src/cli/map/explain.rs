@@ -56,6 +56,8 @@ struct OrderReport {
     /// Line of the trigger.
     trigger: usize,
     verb: Option<&'static str>,
+    /// Whether it only changes jobs that are there already.
+    changes_jobs: bool,
     decided: Vec<LookReport>,
     refusal: Option<String>,
     needs: Vec<NeedReport>,
@@ -159,6 +161,7 @@ fn report(order: usize, explained: &Explained, reveal: bool) -> OrderReport {
         order,
         trigger: explained.trigger,
         verb: explained.verb.map(crate::mapping::Verb::as_str),
+        changes_jobs: explained.verb.is_some_and(crate::mapping::Verb::needs_a_job),
         decided: explained.looked.iter().map(LookReport::of).collect(),
         refusal: explained.refusal.as_ref().map(ToString::to_string),
         needs: explained.needs.iter().map(need_report).collect(),
@@ -209,6 +212,10 @@ fn text(map: &Map, report: &Report) -> String {
         text += &format!("order {}: {verb}, by the trigger at {file}:{}\n", order.order, order.trigger);
         for look in &order.decided {
             text += &format!("    {}\n", look.text());
+        }
+        if order.changes_jobs {
+            text += "  changes jobs that are there already: what is told comes of all that is known of each, not of this\n  \
+                     message alone; `gurney map audit` shows what was told\n";
         }
         if let Some(refusal) = &order.refusal {
             text += &format!("  refused: {refusal}\n  nothing is sent; what its rows found:\n");

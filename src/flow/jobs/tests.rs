@@ -93,6 +93,12 @@ impl Bench {
         decided
     }
 
+    /// What a repeat tells, in short.
+    fn again(&self) -> Vec<(Verb, bool)> {
+        let told = tell_again(&self.known, &self.desk(By::Person)).unwrap();
+        told.iter().map(|told| (told.verb, told.is_known)).collect()
+    }
+
     fn body(&self, decided: &Decided) -> String {
         String::from_utf8(self.desk(By::Message).tell(&decided.told, When::Now).unwrap().render()).unwrap()
     }
@@ -169,6 +175,33 @@ fn another_bed_is_another_pickup_of_the_same_job() {
     assert!(bench.body(&decided).contains("3W") && !bench.body(&decided).contains("5E"));
     assert_eq!(bench.hear(&adt("A02", 4, "9N^01^A^GH")), []);
     assert_eq!(bench.hear(&adt("A08", 7, "3W^12^B^GH")), [], "nothing that the platform is told is different");
+}
+
+#[test]
+fn an_order_within_an_event_of_the_visit_is_no_word_about_its_jobs() {
+    let mut bench = Bench::new();
+    bench.hear(&order("NW", "P1", 0));
+    let other = "ORC|NW|P9\rOBR|1|P9||TRANSPORT^Patient transport^L\r";
+    let moved = adt("A02", 5, "5E^02^A^GH") + other;
+    let decided = bench.try_hear(&moved).unwrap();
+    let body = bench.body(&decided);
+    assert!(body.contains("5E") && body.contains("P1") && !body.contains("P9"), "{body}");
+}
+
+#[test]
+fn what_is_told_again_is_how_each_job_is_now() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.again(), [], "nothing is known of any");
+    bench.hear(&order("CA", "P7", 0));
+    assert_eq!(bench.again(), [], "nobody was told of it");
+    bench.known.clear();
+    bench.hear(&order("NW", "P1", 1));
+    assert_eq!(bench.again(), [(Verb::Change, true)]);
+    bench.hear(&adt("A21", 5, "3W^12^B^GH"));
+    assert_eq!(bench.again(), [(Verb::Pause, true)], "it waits, and is not asked for again");
+    bench.hear(&adt("A22", 6, "3W^12^B^GH"));
+    bench.hear(&order("CA", "P1", 7));
+    assert_eq!(bench.again(), [(Verb::Cancel, true)]);
 }
 
 #[test]

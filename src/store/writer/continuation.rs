@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::{
-    super::{parts, transaction::Deltas},
+    super::{jobs, parts, transaction::Deltas},
     Accept, Writer,
 };
 use crate::{
-    flow::{Answer, Disposition, Facts, Outcome, PartOf, Record, Whole, decide, joined, poisoned},
+    flow::{Answer, Disposition, Facts, Outcome, PartOf, Record, RouteVerdict, Whole, decide, joined, poisoned},
     hl7::continuation::{Chain, Part, chain},
 };
 
@@ -35,7 +35,8 @@ impl Writer {
             parts::keep(&self.opened.connection, link, of, message.received_at, id, None)?;
             return Ok(Answer::Stored(original));
         };
-        let room = Facts { room_for: facts.room_for, ..Facts::default() };
+        let jobs = jobs::gather(&self.opened.connection, &self.names, &whole.message, &self.flows)?;
+        let room = Facts { room_for: facts.room_for, jobs, ..Facts::default() };
         let decided = self.decide(|flows| decide(&whole.message, &room, flows));
         let Disposition::Record(of_whole) =
             decided.unwrap_or_else(|| Disposition::Record(poisoned(&whole.message, &room)))
@@ -45,6 +46,13 @@ impl Writer {
             return Ok(Answer::Refused);
         };
         let original = self.record(message, raw, &joined(record, &of_whole), deltas)?;
+        // The link's thread saw the parts only, so what a map refuses of the whole is told from here.
+        for route in &whole.message.routes {
+            if matches!(route.verdict, RouteVerdict::Hold { .. } | RouteVerdict::Quarantine { .. }) {
+                let of_flow = whole.message.unmapped.iter().filter(|(flow, _)| *flow == route.flow);
+                deltas.refused.push((route.flow, of_flow.map(|(_, table)| Arc::clone(table)).collect()));
+            }
+        }
         let in_journal = self.record(&whole.message, &whole.raw, &of_whole, deltas)?.journal.0;
         parts::keep(&self.opened.connection, link, of, message.received_at, id, Some(in_journal))?;
         for (journal, outcome) in others {

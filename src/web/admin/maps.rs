@@ -15,11 +15,11 @@ use super::{
     },
 };
 use crate::{
-    flow::Flows,
-    mapping::{Map, Outcome, samples},
+    flow::{Changes, Flows},
+    mapping::{Map, Outcome, Told, samples},
     settings::Mapping,
     store::{
-        reader,
+        jobs, reader,
         rows::mapping_word,
         translations,
         writer::{Order, OrderOutcome, Promotion},
@@ -179,8 +179,12 @@ pub(super) async fn diff(state: &State, before: &str, after: &str, last: usize) 
     let mut next = i64::MAX;
     while left > 0 {
         let limit = left.min(PAGE);
-        let page = state.web.reader.run(move |store| translations::newest(store, next, limit)).await?;
-        let Some(oldest) = page.last().map(|stored| stored.id.0) else { break };
+        let page = state.web.reader.run(move |store| {
+            let page = translations::newest(store, next, limit)?.into_iter();
+            page.map(|stored| Ok((jobs::told_by(store, stored.id)?, stored))).collect::<Result<Vec<_>, _>>()
+        });
+        let page = page.await?;
+        let Some(oldest) = page.last().map(|(_, stored)| stored.id.0) else { break };
         next = oldest;
         left = left.saturating_sub(page.len());
         let (flows, links) = (Arc::clone(&state.flows), state.web.names.links.clone());
@@ -195,10 +199,18 @@ pub(super) async fn diff(state: &State, before: &str, after: &str, last: usize) 
     Ok(report)
 }
 
-fn compare(flows: &Flows, links: &[i64], page: &[reader::Stored], (old, new): (&Map, &Map), report: &mut MapDiff) {
-    for stored in page {
+fn compare(
+    flows: &Flows,
+    links: &[i64],
+    page: &[(Vec<Told>, reader::Stored)],
+    (old, new): (&Map, &Map),
+    report: &mut MapDiff,
+) {
+    for (told, stored) in page {
         let link = links.iter().position(|row| *row == stored.link);
-        let of = |map| flows.translated(map, link, &stored.raw, stored.received_at, stored.content_hash);
+        let of = |map| {
+            flows.translated(map, link, &stored.raw, (stored.received_at, stored.content_hash), Changes::Told(told))
+        };
         match (of(old), of(new)) {
             (Some(Ok(Outcome::NotApplicable)), Some(Ok(Outcome::NotApplicable))) | (None, _) | (_, None) => {
                 report.looked_at += 1;

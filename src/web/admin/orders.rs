@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     actors::journal::Do,
-    flow::{Decision, Draft, Outcome, Route, RouteVerdict, Understood, ordering_key_of},
+    flow::{Decision, Draft, Outcome, Route, RouteVerdict, Understood},
     hl7::Index,
     ids::JournalId,
     store::{
@@ -75,7 +75,13 @@ pub(super) async fn release(state: &State, peer: &Peer, ids: &[i64], purpose: &P
             let by = by_map(state, state.web.names.flow_index(found.flow).into_iter());
             return decide(state, &found, Decision::Release, entry(&by)).await;
         }
-        let drafts = drafts(state, &found).await?;
+        let understood = read_again(state, &found).await?;
+        let is_of_jobs = |route: &Route| matches!(route.verdict, RouteVerdict::Jobs { .. });
+        if found.flow == state.web.names.unrouted && understood.routes.iter().any(is_of_jobs) {
+            let by = by_map(state, understood.routes.iter().map(|route| route.flow));
+            return decide(state, &found, Decision::Release, entry(&by)).await;
+        }
+        let drafts = drafts(state, &found, &understood)?;
         let by = by_map(state, drafts.iter().map(|draft| draft.flow));
         let entry = entry(&by);
         let to = names_of(state, &drafts);
@@ -95,10 +101,7 @@ fn makes_jobs(state: &State, found: &AsideFound) -> bool {
 
 /// Has a decision about a job, or about what a message asks of jobs, take effect.
 async fn decide(state: &State, found: &AsideFound, decision: Decision, entry: Entry) -> Result<String, Refusal> {
-    let understood = understand(state, JournalId(found.row.message)).await?;
-    if let Some((fault, detail)) = &understood.fault {
-        return Err(failed(format!("still not understood ({}): {detail}", fault.as_str())));
-    }
+    let understood = read_again(state, found).await?;
     let order_of = Order::Decide { aside: found.row.id, message: Box::new(understood), decision, entry };
     match order(state, order_of).await? {
         OrderOutcome::Decided { queued: true } => Ok("decided; the platform is told".to_owned()),
@@ -112,7 +115,8 @@ async fn decide(state: &State, found: &AsideFound, decision: Decision, entry: En
 }
 
 /// Sends delivered messages again. The delivery key is the same as long as the map is, so that a platform which honours keys
-/// does nothing twice.
+/// does nothing twice. Of a message about jobs those jobs are told as they are now, under a key of its own: what was told
+/// then may be long past.
 pub(super) async fn repeat(
     state: &State,
     peer: &Peer,
@@ -126,16 +130,40 @@ pub(super) async fn repeat(
         let message = message.ok_or_else(|| gone(id))?;
         let flows = repeatable(&message, flow)?;
         let understood = understand(state, JournalId(id)).await?;
+        let (with_jobs, others): (Vec<&String>, Vec<&String>) =
+            flows.iter().partition(|flow| of_jobs(state, flow).is_some());
         let drafts =
-            flows.iter().map(|flow| draft_of(state, &understood, &message, flow)).collect::<Result<Vec<_>, _>>()?;
-        let to = names_of(state, &drafts);
-        for (draft, flow) in drafts.into_iter().zip(flows) {
-            let entry = peer.entry("repeat", format!("message {id}"), purpose, &format!("flow {flow}"));
-            order(state, Order::Repeat { journal: JournalId(id), draft, entry }).await?;
+            others.iter().map(|flow| draft_of(state, &understood, &message, flow)).collect::<Result<Vec<_>, _>>()?;
+        let entry = |flow: &str| peer.entry("repeat", format!("message {id}"), purpose, &format!("flow {flow}"));
+        let mut done = Vec::new();
+        if !drafts.is_empty() {
+            done.push(format!("queued again for {}", names_of(state, &drafts)));
         }
-        Ok(format!("queued again for {to}"))
+        for (draft, flow) in drafts.into_iter().zip(others) {
+            order(state, Order::Repeat { journal: JournalId(id), draft, entry: entry(flow) }).await?;
+        }
+        let mut refused = Vec::new();
+        for (name, flow) in with_jobs.into_iter().filter_map(|name| Some((name, of_jobs(state, name)?))) {
+            let message = Box::new(understood.clone());
+            let order_of = Order::TellAgain { journal: JournalId(id), message, flow, entry: entry(name) };
+            match order(state, order_of).await? {
+                OrderOutcome::Decided { .. } => done.push(format!("its jobs in {name} are told again as they are now")),
+                OrderOutcome::Still { reason, detail } => {
+                    refused.push(format!("not told again in {name} ({reason}): {detail}"));
+                }
+                _ => refused.push(format!("not told again in {name}: somebody else has dealt with it")),
+            }
+        }
+        let text = [done.as_slice(), refused.as_slice()].concat().join("; ");
+        if refused.is_empty() { Ok(text) } else { Err(failed(text)) }
     })
     .await
+}
+
+/// The flow of this name, if it is one that makes jobs.
+fn of_jobs(state: &State, name: &str) -> Option<usize> {
+    let flow = state.web.settings.flows.iter().position(|flow| flow.name.as_str() == name)?;
+    state.flows.makes_jobs(flow).then_some(flow)
 }
 
 /// Carries an order out for each id, and reports what came of each.
@@ -199,15 +227,20 @@ async fn understand(state: &State, id: JournalId) -> Result<Understood, Refusal>
     Ok(state.flows.understand(link, stored.received_at, &stored.raw, &mut Index::default()))
 }
 
+/// A message set aside, as it is read now.
+async fn read_again(state: &State, found: &AsideFound) -> Result<Understood, Refusal> {
+    let understood = understand(state, JournalId(found.row.message)).await?;
+    match &understood.fault {
+        Some((fault, detail)) => Err(failed(format!("still not understood ({}): {detail}", fault.as_str()))),
+        None => Ok(understood),
+    }
+}
+
 /// The deliveries of a message set aside: those of its flow, or of every flow if none had taken it.
-async fn drafts(state: &State, found: &AsideFound) -> Result<Vec<Draft>, Refusal> {
+fn drafts(state: &State, found: &AsideFound, understood: &Understood) -> Result<Vec<Draft>, Refusal> {
     let own = state.web.names.flow_index(found.flow);
     if own.is_none() && found.flow != state.web.names.unrouted {
         return Err(failed(format!("its flow {} is no longer configured", found.row.flow)));
-    }
-    let understood = understand(state, JournalId(found.row.message)).await?;
-    if let Some((fault, detail)) = &understood.fault {
-        return Err(failed(format!("still not understood ({}): {detail}", fault.as_str())));
     }
     let routes = || understood.routes.iter().filter(|route| own.is_none_or(|own| route.flow == own));
     let drafts: Vec<Draft> = routes().filter_map(|route| draft(state, route)).collect();
@@ -221,12 +254,8 @@ async fn drafts(state: &State, found: &AsideFound) -> Result<Vec<Draft>, Refusal
 }
 
 fn draft(state: &State, route: &Route) -> Option<Draft> {
-    let ordering_key = match &route.verdict {
-        RouteVerdict::Deliver { ordering_key } => *ordering_key,
-        // What was told of jobs then is told again.
-        RouteVerdict::Jobs { asks } => ordering_key_of(asks),
-        _ => return None,
-    };
+    // What is told of jobs depends on what is known of them: the journal thread decides it.
+    let RouteVerdict::Deliver { ordering_key } = route.verdict else { return None };
     let flow = state.flows.flow(route.flow)?;
     Some(Draft { flow: route.flow, destination: flow.to, priority: flow.priority, ordering_key })
 }

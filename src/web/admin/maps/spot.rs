@@ -2,14 +2,15 @@
 
 use super::map;
 use crate::{
+    flow::Changes,
     hl7::{
         Index, Message,
         show::{Masking, lay_out},
     },
-    ids::{JournalId, derive},
+    ids::{JournalId, OutboxId, derive},
     mapping::{Map, Outcome, samples},
     store::{
-        reader,
+        jobs, reader,
         translations::{self, Passed},
     },
     units::{Timestamp, limits},
@@ -141,7 +142,19 @@ async fn spot(state: &State, map: &Map, passed: Passed, masking: Masking) -> Res
     if let Ok(index) = Index::of(&stored.raw) {
         spot.source = Some(shortened(lay_out(&Message::new(&stored.raw, &index), masking, configured)));
     }
-    match state.flows.translated(map, link, &stored.raw, stored.received_at, stored.content_hash) {
+    let at = (stored.received_at, stored.content_hash);
+    let delivery = OutboxId(passed.delivery);
+    let told = state.web.reader.run(move |store| jobs::said(store, delivery)).await?;
+    if told.is_empty() && map.makes_jobs() {
+        spot.note = Some("what was told of its jobs is not kept".to_owned());
+        return Ok(spot);
+    }
+    let made = match told.as_slice() {
+        [] => state.flows.translated(map, link, &stored.raw, at, Changes::Told(&[])),
+        // What was known of the jobs when it left, as the courier wrote it.
+        told => Some(state.flows.tell(&map.id(), told, at.0, at.1).map(Outcome::Send)),
+    };
+    match made {
         Some(Ok(Outcome::Send(prepared))) => {
             let row = if masking == Masking::Clear { ElementRow::clear } else { ElementRow::masked };
             spot.target = prepared.bundle().leaves().iter().map(row).collect();

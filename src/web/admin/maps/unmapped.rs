@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    flow::AsideKind,
+    flow::{AsideKind, Changes},
     hl7::{Index, Message},
     ids::JournalId,
     store::{listing, reader},
@@ -60,8 +60,11 @@ async fn look_again(
     let flow = state.web.settings.flows.iter().position(|flow| flow.name.as_str() == entry.flow);
     let (Some(stored), Some(map)) = (stored, flow.and_then(|flow| state.flows.map_of(flow))) else { return Ok(()) };
     let link = state.web.names.links.iter().position(|row| *row == stored.link);
-    let outcome = state.flows.translated(&map, link, &stored.raw, stored.received_at, stored.content_hash);
-    let Some(Err(refusal)) = outcome else {
+    let at = (stored.received_at, stored.content_hash);
+    let outcome = state.flows.translated(&map, link, &stored.raw, at, Changes::Alone);
+    // What is missing beside is another matter: of a change the message alone does not say what its job is.
+    let Some(Err(refusal)) = outcome.filter(|outcome| outcome.as_ref().is_err_and(|found| !found.unmapped.is_empty()))
+    else {
         report.mended += 1;
         return Ok(());
     };

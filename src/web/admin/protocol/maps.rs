@@ -191,7 +191,7 @@ pub struct Spot {
     pub delivered_at: Timestamp,
     /// The message, segment by segment.
     pub source: Option<Layout>,
-    /// What the map makes of it.
+    /// What was delivered; of jobs, how they were then.
     pub target: Vec<ElementRow>,
     /// Why there is no more to see.
     pub note: Option<String>,
@@ -222,7 +222,7 @@ pub struct UnmappedCodes {
     pub codes: Vec<UnmappedCode>,
     /// Messages that wait for a table to be mended.
     pub waiting: u64,
-    /// Messages that the maps of now would take: `gurney held release` sends them.
+    /// Messages whose codes the tables of now list: `gurney held release` has them decided again.
     pub mended: u64,
     /// Whether there are more than were looked at.
     pub is_cut: bool,
