@@ -254,6 +254,10 @@ impl Map {
                     if repeated && refusal.repeated.is_empty() {
                         refusal.repeated.push("ORC-2".into());
                     }
+                    // What cannot be kept of a cancel is no reason to refuse it.
+                    if ask.verb != Verb::Cancel {
+                        refusal.excessive.extend(ask.statement.beyond().iter().map(|place| place.as_str().into()));
+                    }
                     asks.push(ask);
                 }
                 Ok(None) => {}

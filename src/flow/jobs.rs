@@ -11,7 +11,7 @@
 //! goes to the jobs that are open. Everything that can refuse is found here: a refused message leaves all jobs as they were.
 //! A cancel is never refused.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -518,8 +518,9 @@ impl Work<'_> {
     fn learn(&mut self, target: usize, ask: &JobAsk, statement: Statement, at: Stamp) -> Option<Content> {
         let before = self.known.get(target)?.clone();
         let taken = self.take(target, ask, &statement, at);
-        if let Some(beyond) = too_large(&statement, taken) {
-            self.refuse(beyond);
+        if taken == Taken::Full {
+            let beyond = format!("values of the job (at most {})", limits::PICTURE_SLOTS_MAX).into();
+            self.refuse(Refusal { excessive: vec![beyond], ..Refusal::default() });
             *self.known.get_mut(target)? = before;
             return None;
         }
@@ -619,15 +620,6 @@ impl Work<'_> {
             self.refusal = refusal;
         }
     }
-}
-
-/// What a message says that is too much for a job.
-fn too_large(statement: &Statement, taken: Taken) -> Option<Refusal> {
-    let mut excessive: Vec<Arc<str>> = statement.beyond().iter().map(|place| place.as_str().into()).collect();
-    if taken == Taken::Full {
-        excessive.push(format!("values of the job (at most {})", limits::PICTURE_SLOTS_MAX).into());
-    }
-    (!excessive.is_empty()).then(|| Refusal { excessive, ..Refusal::default() })
 }
 
 /// What is told of a job, in the words of maps.

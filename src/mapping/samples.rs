@@ -318,10 +318,14 @@ type Builtin = (&'static str, &'static str, &'static str, &'static str, &'static
 const BUILTIN: &[Builtin] = samples! {
     "transport@1":
         "cancel-pending-discharge" "json",
+        "critical-care-nobody-accepts" "refused",
         "discharge-deceased" "json",
         "discharge-to-nursing-facility" "json",
+        "infant-in-a-seat" "json",
+        "infant-without-seat" "refused",
         "laboratory" "refused",
         "no-destination" "refused",
+        "no-pickup" "refused",
         "order-ambulance-to-address" "json",
         "order-cancel" "json",
         "order-change" "json",

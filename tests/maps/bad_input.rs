@@ -377,7 +377,7 @@ fn more_of_everything_than_anybody_sends_is_refused_whole() {
             // What is said of a job is bounded before the map counts it.
             assert!(detail.contains(what) || detail.contains("bytes at "), "{name}: {detail}");
         }
-        other => panic!("{name}: {:?}", std::mem::discriminant(&other)),
+        other => panic!("{name}: {other:?}"),
     };
     for (count, fits) in [(200, true), (201, false), (10_000, false), (100_000, false)] {
         let many = |one: &str| vec![one; count].join("~");
