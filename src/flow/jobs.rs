@@ -11,7 +11,7 @@
 //! goes to the jobs that are open. Everything that can refuse is found here: a refused message leaves all jobs as they were.
 //! A cancel is never refused.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -29,6 +29,9 @@ use crate::{
 };
 
 mod heights;
+mod numbers;
+
+use numbers::Numbers;
 
 /// A job as the store keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +63,12 @@ pub struct JobRecord {
     /// Where it was booked, if a person did so by telephone.
     #[serde(default)]
     pub booked: Option<String>,
+    /// Its destination, the same for the same place.
+    #[serde(default)]
+    destination: Option<Uuid>,
+    /// What merges said of its patient's numbers.
+    #[serde(default)]
+    numbers: Numbers,
 }
 
 impl JobRecord {
@@ -77,6 +86,8 @@ impl JobRecord {
             wanted_until: None,
             link: String::new(),
             booked: None,
+            destination: None,
+            numbers: Numbers::none(),
         }
     }
 
@@ -334,9 +345,13 @@ impl Work<'_> {
             self.keep_back(target, Reason::Stale, word, format!("class {}", class.as_str()), at);
         }
         if ask.by_order
-            && let Some(other) = self.booked_elsewhere(target, ask)
+            && let Some(other) = self.twin(target, ask)
         {
             self.keep_back(target, Reason::PossibleDuplicate, "possible-duplicate", other, at);
+        }
+        if self.is_protected(target, ask, at) && self.known.get(target).is_some_and(JobRecord::is_told) {
+            self.take(target, ask, &ask.statement, at);
+            return;
         }
         let changed = self.learn(target, ask, ask.statement.clone(), at);
         if let Some(changed) = changed {
@@ -405,11 +420,32 @@ impl Work<'_> {
         };
         for target in targets {
             let statement = self.placed(target, ask);
+            if self.is_protected(target, ask, at) {
+                self.take(target, ask, &statement, at);
+                continue;
+            }
             match (self.learn(target, ask, statement, at), &wish) {
                 (None, _) | (Some(Content::Same), Ask::Update) => {}
                 (Some(_), wish) => self.step(target, wish, at),
             }
         }
+    }
+
+    /// Whether nothing of a job may be told, because its patient must not be found (PD1-12). The platform learns that the job
+    /// waits, by what it knew before; a person decides how it goes on.
+    fn is_protected(&mut self, target: usize, ask: &JobAsk, at: Stamp) -> bool {
+        let stands = |record: &JobRecord| {
+            record.job.as_ref().is_some_and(|job| job.standing().any(|reason| reason == Reason::Consent))
+        };
+        if self.desk.by == By::Person {
+            return false;
+        }
+        let was = self.known.get(target).is_some_and(stands);
+        if !was && ask.statement.value("PD1", 12) == Some("Y") {
+            let detail = "PD1-12: the patient must not be found; nothing more is told of the job".to_owned();
+            self.keep_back(target, Reason::Consent, "consent", detail, at);
+        }
+        self.known.get(target).is_some_and(stands)
     }
 
     /// Where a message puts the patient. Out of bed for an hour is not another bed.
@@ -451,11 +487,11 @@ impl Work<'_> {
         for target in &moved {
             let mut statement = ask.statement.clone();
             statement.only(&["PID", "PD1"]);
-            if self.learn(*target, ask, statement, at).is_some() {
+            self.renumber(*target, ask, at);
+            if self.is_protected(*target, ask, at) {
+                self.take(*target, ask, &statement, at);
+            } else if self.learn(*target, ask, statement, at).is_some() {
                 self.step(*target, &Ask::Merge, at);
-            }
-            if let Some(record) = self.known.get_mut(*target) {
-                add(&mut record.persons, &ask.retired);
             }
         }
         let mut both: Vec<usize> = moved.iter().chain(&stayed).copied().collect();
@@ -477,6 +513,11 @@ impl Work<'_> {
         let visits: Vec<GroupId> = [ask.former_visit, ask.visit].into_iter().flatten().map(GroupId).collect();
         let targets = self.open(Self::kind(ask), |record| record.visit().is_some_and(|of| visits.contains(&of)));
         for target in targets {
+            self.renumber(target, ask, at);
+            if self.is_protected(target, ask, at) {
+                self.take(target, ask, &ask.statement, at);
+                continue;
+            }
             if self.learn(target, ask, ask.statement.clone(), at).is_none() {
                 continue;
             }
@@ -487,29 +528,41 @@ impl Work<'_> {
                 _ => self.step(target, &Ask::Merge, at),
             }
             if let Some(record) = self.known.get_mut(target) {
-                add(&mut record.persons, &ask.retired);
                 add(&mut record.names, &ask.visit_name.map(|name| vec![name]).unwrap_or_default());
             }
         }
     }
 
-    /// The telephone booking that an order may repeat: the same visit, and nothing that says otherwise.
-    fn booked_elsewhere(&self, target: usize, ask: &JobAsk) -> Option<String> {
+    /// Notes which number is the patient's now, and which went.
+    fn renumber(&mut self, target: usize, ask: &JobAsk, at: Stamp) {
+        let Some(record) = self.known.get_mut(target) else { return };
+        record.numbers.merge(ask.persons.first().copied(), &ask.retired, at.occurred_at);
+        add(&mut record.persons, &ask.retired);
+    }
+
+    /// The ride that an order may repeat (UC-21): another one of the same visit, at the same time and to the same place, as
+    /// far as both say so, that was ordered under another number or booked by telephone.
+    fn twin(&self, target: usize, ask: &JobAsk) -> Option<String> {
         let record = self.known.get(target)?;
-        if record.is_told() || self.desk.by == By::Person {
+        if record.is_told() || record.job.is_some() || self.desk.by == By::Person {
             return None;
         }
         let near = |one: Option<Timestamp>, other: Option<Timestamp>| match (one, other) {
             (Some(one), Some(other)) => one.since(other).max(other.since(one)) <= NEAR,
             _ => true,
         };
+        let is_twin = |other: &&JobRecord| {
+            let elsewhere =
+                ask.destination.is_some() && other.destination.is_some() && ask.destination != other.destination;
+            let is_wanted = other.booked.is_some() || other.picture.is_ordered();
+            other.id != record.id && is_wanted && !elsewhere && near(other.wanted_until, ask.wanted_until)
+        };
         let open = self.open_of_visit(ask);
-        let mut booked = open.iter().filter_map(|at| self.known.get(*at)).filter(|other| other.id != record.id);
-        let other = booked.find(|other| other.booked.is_some() && near(other.wanted_until, ask.wanted_until))?;
-        Some(format!(
-            "the visit has a ride that was booked by telephone: {}",
-            other.booked.as_deref().unwrap_or_default()
-        ))
+        let other = open.iter().filter_map(|at| self.known.get(*at)).find(is_twin)?;
+        Some(match &other.booked {
+            Some(booked) => format!("the visit has a ride that was booked by telephone: {booked}"),
+            None => format!("the visit has an open ride at that time to that place: job {}", other.id.0),
+        })
     }
 
     // ------------------------------------------------------------ what comes of it
@@ -551,7 +604,14 @@ impl Work<'_> {
 
     fn take(&mut self, target: usize, ask: &JobAsk, statement: &Statement, at: Stamp) -> Taken {
         let Some(record) = self.known.get_mut(target) else { return Taken::Nothing };
-        let taken = record.picture.take(statement, at.occurred_at);
+        let mut statement = Cow::Borrowed(statement);
+        if record.numbers.are_gone(&ask.persons) {
+            // Who the patient is was said by the merge.
+            for field in [2, 3, 4] {
+                statement.to_mut().forget("PID", field);
+            }
+        }
+        let taken = record.picture.take(&statement, at.occurred_at);
         if record.link.is_empty() || ask.by_order {
             record.link.clone_from(&self.desk.link);
         }
@@ -563,8 +623,9 @@ impl Work<'_> {
                 None => record.visit = Some(GroupId(visit)),
             }
         }
-        if ask.wanted_until.is_some() && !matches!(ask.verb, Verb::Cancel) {
-            record.wanted_until = ask.wanted_until;
+        if !matches!(ask.verb, Verb::Cancel) {
+            record.wanted_until = ask.wanted_until.or(record.wanted_until);
+            record.destination = ask.destination.or(record.destination);
         }
         taken
     }

@@ -37,6 +37,8 @@ pub struct JobAsk {
     pub occurred_at: Option<Timestamp>,
     /// The end of the wanted time, else its begin.
     pub wanted_until: Option<Timestamp>,
+    /// Where the patient is to be taken: the same for the same place, whoever orders it.
+    pub destination: Option<Uuid>,
     /// What it says.
     pub statement: Statement,
 }

@@ -240,6 +240,7 @@ impl<'r, 'm> Run<'r, 'm> {
             retired,
             occurred_at: occurred.and_then(|when| when.instant()),
             wanted_until: wanted_until.and_then(|when| when.instant()),
+            destination: self.destination_key(),
             statement: Statement::of(&self.scope).without_orders(),
         }))
     }
@@ -258,6 +259,13 @@ impl<'r, 'm> Run<'r, 'm> {
             ids::derive("order-key", &[identity.search("").as_bytes()])
         };
         known.iter().take(PERSON_KEYS_MAX).map(key).collect()
+    }
+
+    fn destination_key(&self) -> Option<Uuid> {
+        let destination = self.map.dialect.destination(&self.scope);
+        let place = destination.known()?.reveal();
+        let words = if place.code.is_empty() { &place.text } else { &place.code };
+        (!words.is_empty()).then(|| ids::derive("destination", &[words.to_lowercase().as_bytes()]))
     }
 
     fn visit_key(&self, number: &str) -> Uuid {

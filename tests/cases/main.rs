@@ -36,16 +36,11 @@ use scenario::Scenario;
 /// Scenarios of behaviour that is not there yet: each must fail in one of its plays, so that one which no longer does is
 /// taken off this list.
 const AWAITED: &[&str] = &[
-    "UC-14/merge-loop",
-    "UC-14/the-old-number-later",
-    "UC-21/the-same-ride-twice",
     "UC-28/oxygen",
     "UC-28/oxygen-and-the-ride",
     "UC-28/visit-cancelled",
     "UC-28/visit-rescheduled",
-    "UC-29/protected-during-a-ride",
     "scene/dme-hand-off",
-    "scene/merge-during-a-ride",
 ];
 
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases");

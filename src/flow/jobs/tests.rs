@@ -148,8 +148,73 @@ fn an_order_takes_over_the_plan_of_its_visit_and_the_discharge_adds_nothing() {
     let mut bench = Bench::new();
     assert_eq!(bench.hear(&order("NW", "P1", 1)), [(Verb::Request, false)]);
     assert_eq!(bench.hear(&adt("A16", 0, "3W^12^B^GH")), []);
-    assert_eq!(bench.hear(&order("NW", "P2", 3)), [(Verb::Request, false)]);
+    let elsewhere = order("NW", "P2", 3).replace("4 Hill Lane", "9 Lake Road");
+    assert_eq!(bench.hear(&elsewhere), [(Verb::Request, false)]);
     assert_eq!(bench.known.len(), 2, "two orders are two rides");
+    let mut bench = Bench::new();
+    assert_eq!(bench.hear(&at("1600", order("NW", "P1", 1))), [(Verb::Request, false)]);
+    assert_eq!(bench.hear(&at("2101", order("NW", "P2", 3))), [(Verb::Request, false)]);
+}
+
+/// An order for a time of that day.
+fn at(time: &str, order: String) -> String {
+    order.replace("|||20260301160000", &format!("||20260301{time}00"))
+}
+
+/// What was told, in short.
+fn told(decided: &Decided) -> Vec<(Verb, bool)> {
+    decided.told.iter().map(|told| (told.verb, told.is_known)).collect()
+}
+
+#[test]
+fn the_same_ride_under_another_number_waits_for_a_person() {
+    let mut bench = Bench::new();
+    bench.hear(&at("1600", order("NW", "P1", 1)));
+    let decided = bench.try_hear(&at("1730", order("NW", "P2", 3))).unwrap();
+    assert!(decided.told.is_empty());
+    assert_eq!(decided.held.iter().map(|held| held.reason).collect::<Vec<_>>(), ["possible-duplicate"]);
+    // The first one is not touched by that, and a person may say that there are two.
+    assert_eq!(bench.hear(&at("1700", order("XO", "P1", 4))), [(Verb::Change, true)]);
+    let second = bench.known.iter().find(|record| !record.is_told()).unwrap().clone();
+    let released = settle(&second, Decision::Release, &bench.desk(By::Person)).unwrap();
+    assert_eq!(told(&released), [(Verb::Request, false)]);
+    let discarded = settle(&second, Decision::Discard, &bench.desk(By::Person)).unwrap();
+    assert!(discarded.told.is_empty());
+}
+
+#[test]
+fn the_number_that_went_in_a_merge_still_means_the_patient_and_never_comes_back() {
+    let mut bench = Bench::new();
+    bench.hear(&order("NW", "P1", 1));
+    let merge = message("ADT^A40", 3, &["PID|1||80002^^^GH^MR||ZZTEST-AMBER^ADA||19410305|F", "MRG|70001^^^GH^MR"]);
+    assert_eq!(bench.hear(&merge), [(Verb::Change, true)]);
+    assert_eq!(bench.hear(&adt("A02", 5, "5E^02^A^GH")), [(Verb::Change, true)], "the move counts");
+    let number = |bench: &Bench| bench.known[0].picture.value("PID", 3).map(str::to_owned);
+    assert_eq!(number(&bench).as_deref(), Some("80002^^^GH^MR"));
+    let back = message("ADT^A40", 7, &["PID|1||70001^^^GH^MR||ZZTEST-AMBER^ADA||19410305|F", "MRG|80002^^^GH^MR"]);
+    bench.hear(&back);
+    assert_eq!(number(&bench).as_deref(), Some("70001^^^GH^MR"), "the number named last");
+}
+
+#[test]
+fn nothing_more_is_told_of_a_patient_who_must_not_be_found() {
+    let mut bench = Bench::new();
+    bench.hear(&order("NW", "P1", 1));
+    let protected = |text: String| text.replace("PV1|", "PD1||||||||||||Y\rPV1|");
+    let decided = bench.try_hear(&protected(adt("A08", 3, "5E^02^A^GH"))).unwrap();
+    assert_eq!(told(&decided), [(Verb::Pause, true)]);
+    assert!(!String::from_utf8_lossy(&decided.told[0].message).contains("5E^02"), "nothing new is told");
+    assert_eq!(decided.held.iter().map(|held| held.reason).collect::<Vec<_>>(), ["consent"]);
+    assert_eq!(bench.hear(&order("XO", "P1", 4)), []);
+    assert_eq!(bench.hear(&adt("A02", 5, "7W^01^A^GH")), []);
+    let released = settle(&bench.known[0], Decision::Release, &bench.desk(By::Person)).unwrap();
+    assert!(String::from_utf8_lossy(&released.told[0].message).contains("7W^01"), "a person has decided");
+    // A cancel is told in any case.
+    assert_eq!(bench.hear(&order("CA", "P1", 7)), [(Verb::Cancel, true)]);
+    // An order of such a patient is not told at all.
+    let mut bench = Bench::new();
+    let decided = bench.try_hear(&protected(order("NW", "P1", 1))).unwrap();
+    assert!(decided.told.is_empty() && decided.held.iter().any(|held| held.reason == "consent"));
 }
 
 #[test]
@@ -335,14 +400,16 @@ fn repeats_say_nothing() {
 fn what_is_too_much_for_a_job_refuses_its_message_and_never_a_cancel() {
     let mut bench = Bench::new();
     let many = vec!["70001^^^GH^MR"; 5_000].join("~");
-    let refusal = bench.try_hear(&order("NW", "P1", 0).replace("70001^^^GH^MR", &many)).unwrap_err();
-    assert_eq!(refusal.reason(), mapping::Reason::TooLarge);
-    assert!(refusal.to_string().contains("PID-3"), "{refusal}");
-    assert!(bench.known.is_empty());
+    let refused = |bench: &Bench, raw: &str| {
+        bench.understand(raw).routes.iter().any(|route| match &route.verdict {
+            RouteVerdict::Hold { reason, detail } => *reason == "too-large" && detail.contains("PID-3"),
+            _ => false,
+        })
+    };
+    assert!(refused(&bench, &order("NW", "P1", 0).replace("70001^^^GH^MR", &many)));
     bench.hear(&order("NW", "P1", 0));
     let before = bench.known.clone();
-    let moved = adt("A02", 5, "5E^02^A^GH").replace("70001^^^GH^MR", &many);
-    assert!(bench.try_hear(&moved).is_err());
+    assert!(refused(&bench, &adt("A02", 5, "5E^02^A^GH").replace("70001^^^GH^MR", &many)));
     // Answers of very many questions, each time others.
     let asked =
         |from: usize| -> String { (from..from + 400).map(|at| format!("OBX|{at}|ST|Q{at}^Q^L||x\r")).collect() };
