@@ -315,7 +315,7 @@ fn shows_what_was_delivered_of_jobs_and_tells_them_again_as_they_are_now() {
     let daemon = Daemon::start(&site);
     site.send(&[order("M1", "P1", "WHEELCHAIR")]).with_code(0);
     site.flow(|row| row["delivered"] == 1);
-    site.send(&[visit("M2", "A02", "5E^02^A^GH", "V8801")]).with_code(0);
+    site.send(&[visit("M2", "A02", "5E^02^A^GH", "VP1")]).with_code(0);
     site.flow(|row| row["delivered"] == 2);
 
     // The move alone holds no order; what was delivered for it does.
@@ -338,7 +338,7 @@ fn shows_what_was_delivered_of_jobs_and_tells_them_again_as_they_are_now() {
     let diff = ["map", "diff", "transport@1", "transport@2", "--last", "1"];
     let diff = site.tell(&diff).with_code(0).without_patient_data();
     assert!(diff.out.contains("message 2 (ADT^A02): ") && diff.out.contains("Provenance.language"), "{}", diff.out);
-    let file = site.write("move.hl7", &visit("M2", "A02", "5E^02^A^GH", "V8801"));
+    let file = site.write("move.hl7", &visit("M2", "A02", "5E^02^A^GH", "VP1"));
     let explained = site.tell(&["map", "explain", "transport@1", &file]).with_code(0);
     assert!(explained.out.starts_with("order 1: update, by the trigger"), "{}", explained.out);
     assert!(explained.out.contains("changes jobs that are there already"), "{}", explained.out);

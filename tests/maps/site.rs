@@ -44,7 +44,7 @@ pub(crate) fn order(control: &str, order: &str, mode: &str) -> String {
     format!(
         "MSH|^~\\&|ORDERS|GH|GURNEY|GH|{ORDERED}||ORM^O01^ORM_O01|{control}|P|2.5.1\r\
          PID|1||4711990^^^GH^MR||ZZTESTFAU^Margarethe||19470311|F\r\
-         PV1|1|I|3W^12^B^GH||||||||||||||||V8801^^^GH^VN\r\
+         PV1|1|I|3W^12^B^GH||||||||||||||||V{order}^^^GH^VN\r\
          ORC|NW|{order}^ORDERS\r\
          OBR|1|{order}^ORDERS||TRANSPORT^Patient transport^L\r\
          OBX|1|CE|TRMODE^Mode of transport^L||{mode}^As written^L\r\
