@@ -11,7 +11,7 @@
 //! 1 was overtaken by a later one before anybody was told, 2 has left; then `verb` and `is_known` are what was told in
 //! the end. `occasion` numbers what was told because of one message in one flow: 0 came of the message itself, the others
 //! of what people decided later. Rows of ended jobs go with retention, but not
-//! before a cancel that came first has served ([`KEPT_AT_LEAST`]).
+//! before a cancel that came first has served (`KEPT_AT_LEAST`).
 
 use std::time::Duration;
 
