@@ -2,6 +2,7 @@
 
 use gurney::hl7::{
     Field, Index, Message, Segment, Value,
+    batch::Batch,
     show::{Masking, lay_out},
     split_messages,
 };
@@ -35,16 +36,17 @@ pub(super) fn run(raw: &[u8]) {
     shows_no_control_characters(&message);
 }
 
-/// The messages of a frame follow each other without a gap, and each begins where a header is.
+/// The messages of a frame follow each other, each beginning where a header is. Only an envelope stands between them.
 fn covers_the_frame(raw: &[u8]) {
+    let batch = Batch::read(raw);
     let mut at = 0;
-    for range in split_messages(raw) {
-        assert_eq!(range.start, at);
+    for range in &batch.messages {
+        assert!(range.start == at || batch.is_enveloped && range.start > at, "a gap or an overlap at {at}");
         let message = &raw[range.clone()];
-        assert!(at == 0 || message.strip_prefix(b"\xef\xbb\xbf").unwrap_or(message).starts_with(b"MSH"));
+        assert!(range.start == 0 || message.strip_prefix(b"\xef\xbb\xbf").unwrap_or(message).starts_with(b"MSH"));
         at = range.end;
     }
-    assert!(at == 0 || at == raw.len());
+    assert!(at == raw.len() || batch.is_enveloped || batch.messages.is_empty(), "bytes after the last message");
 }
 
 /// Between segments there are line ends and nothing else.
